@@ -1,0 +1,112 @@
+"""How fast the movers carry one file over loopback, and what it costs.
+
+A child process, doing nothing but blocking socket calls, drains or feeds; the figures are those of this process alone:
+MiB of payload per second of wall clock, and seconds of CPU per GiB. Take them as ratios of one run.
+
+    python benchmarks/movers.py [--size MIB] [--directory DIR] [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import multiprocessing
+import multiprocessing.context
+import os
+import resource
+import socket
+import ssl
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from ftlite.movers import Flow, receive_file, send_file
+from ftlite.movers.flow import Hasher
+from ftlite.net.tls import ServerTls, ensure_self_signed
+from ftlite.net.wire import Wire
+
+_CHUNK = 1 << 20
+
+
+def _peer(port: int, tls: bool, feed: int) -> None:
+    """Feed so many bytes, or drain to the end when it is 0."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        sock = context.wrap_socket(sock, suppress_ragged_eofs=False)
+    buffer = bytearray(_CHUNK)
+    if feed:
+        for _ in range(feed // _CHUNK):
+            sock.sendall(buffer)
+        if isinstance(sock, ssl.SSLSocket):
+            sock = sock.unwrap()
+        sock.shutdown(socket.SHUT_WR)
+    while sock.recv_into(buffer):
+        pass
+
+
+async def _connect(tls: ServerTls | None, feed: int) -> tuple[Wire, multiprocessing.context.SpawnProcess]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = multiprocessing.get_context("spawn").Process(
+            target=_peer, args=(listener.getsockname()[1], tls is not None, feed)
+        )
+        peer.start()
+        sock, _address = await trio.to_thread.run_sync(listener.accept)
+    if tls is None:
+        return Wire(sock), peer
+    context = tls.session_context()
+    context.num_tickets = 0
+    return await Wire.secure(sock, context, server_side=True), peer
+
+
+async def measure(
+    path: Path, size: int, tls: ServerTls | None, *, get: bool, hasher: Callable[[], Hasher] | None
+) -> str:
+    """One transfer; its figures as text."""
+    wire, peer = await _connect(tls, 0 if get else size)
+    flow = Flow(hasher=hasher() if hasher else None)
+    fd = os.open(path, os.O_RDONLY if get else os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    try:
+        moved = await (send_file(wire, fd, 0, None, flow) if get else receive_file(wire, fd, 0, flow))
+        await wire.finish()
+    finally:
+        wire.abort()
+        os.close(fd)
+    elapsed, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    await trio.to_thread.run_sync(peer.join)
+    assert moved == size
+    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    gib = size / 2**30
+    return f"{size / 2**20 / elapsed:7.0f} MiB/s  {(user + system) / gib:5.2f} CPU s/GiB ({user / gib:.2f} user)"
+
+
+async def main(size: int, directory: Path, rounds: int) -> None:
+    """All ways, each `rounds` times."""
+    tls = ServerTls(*ensure_self_signed(directory / "state"), directory / "state")
+    source = directory / "source"
+    with source.open("wb") as file:
+        for _ in range(size // _CHUNK):
+            file.write(os.urandom(_CHUNK))
+    for name, security in (("clear", None), ("TLS", tls)):
+        for verb, get in (("GET", True), ("PUT", False)):
+            for digest, hasher in (("", None), (" sha256", hashlib.sha256)):
+                for _ in range(rounds):
+                    path = source if get else directory / "target"
+                    print(f"{name:5} {verb}{digest:7} ", await measure(path, size, security, get=get, hasher=hasher))
+                    (directory / "target").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Throughput and cost of the movers over loopback.")
+    parser.add_argument("--size", type=int, default=1024, metavar="MIB")
+    parser.add_argument("--directory", type=Path, help="where the files are; default: a temporary directory")
+    parser.add_argument("--rounds", type=int, default=2)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=chosen.directory) as temporary:
+        trio.run(main, chosen.size << 20, Path(temporary), chosen.rounds)

@@ -1,0 +1,94 @@
+"""The command line: argv and the environment in, exit codes and streams out.
+
+`main` works from a table of strings, so that ``ftlite --help`` imports nothing worth waiting for; the module behind a
+command is loaded when that command is asked for. A command is declared once, as a row here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ftlite import __version__
+
+#: name -> (one line for people, module, name of the click command in it)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "serve": ("Serve a directory", "ftlite.cli.serve", "serve"),
+    "user": ("Manage the accounts of a server: add, passwd, rm, ls", "ftlite.cli.user", "user"),
+    "get": ("Fetch a file, or a directory with -r", "ftlite.cli.get", "get"),
+    "put": ("Send files, or a directory with -r", "ftlite.cli.put", "put"),
+    "ls": ("List a directory", "ftlite.cli.look", "ls"),
+    "stat": ("Show what the server knows of a name", "ftlite.cli.look", "stat"),
+    "cat": ("Write files to standard output", "ftlite.cli.content", "cat"),
+    "hash": ("Print digests, in the form that sha256sum -c reads", "ftlite.cli.content", "hash_"),
+    "rm": ("Remove files, or directories with -r", "ftlite.cli.names", "rm"),
+    "mkdir": ("Make directories", "ftlite.cli.names", "mkdir"),
+    "mv": ("Rename a file or a directory", "ftlite.cli.names", "mv"),
+}
+
+_USAGE = 2
+
+
+def help_text() -> str:
+    """What ``ftlite --help`` prints."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {line}" for name, (line, _, _) in COMMANDS.items())
+    return f"""Usage: ftlite COMMAND [OPTIONS] ...
+
+File transfer that is verified, atomic and resumable, and still speaks FTP to everyone.
+
+Commands:
+{rows}
+
+Addresses:
+  ftp://[user@]host[:port]/path     ftpes:// TLS is required; ftps:// TLS from the first byte
+  [user@]host:path                  a leading '/' makes the path absolute; '-' is stdin or stdout
+
+'ftlite COMMAND --help' tells all about a command, 'ftlite --version' which ftlite this is.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code (docs/cli.md); never raises, never prints a traceback unless asked."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else None
+    if name in ("--help", "-h", "help"):
+        return _print(help_text())
+    if name == "--version":
+        return _print(f"ftlite {__version__}\n")
+    if name not in COMMANDS:
+        sys.stderr.write(_no_command(name))
+        return _USAGE
+    from ftlite.cli.run import run
+
+    _, module, attribute = COMMANDS[name]
+    return run(name, module, attribute, arguments[1:])
+
+
+def _print(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from ftlite.cli.run import leave_pipe
+
+        return leave_pipe()
+    return 0
+
+
+def _no_command(name: str | None) -> str:
+    """The sentence for somebody who named no command, or one that we do not have."""
+    if name is None:
+        return f"{help_text()}\nftlite: no command given; choose one of {', '.join(COMMANDS)}\n"
+    import difflib
+
+    from ftlite.protocol.text import printable
+
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    if near:
+        hint = f"did you mean '{near[0]}'?"
+    elif ":" in name or "@" in name:
+        hint = f"to look at an address, write 'ftlite ls {printable(name)}'"
+    else:
+        hint = f"choose one of {', '.join(COMMANDS)}"
+    return f"ftlite: {printable(name)!r} is not a command; {hint}\n"

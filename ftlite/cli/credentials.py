@@ -1,0 +1,116 @@
+"""Where a password comes from; never from argv, where others can read it.
+
+In order: --password-file, --password-command, FTLITE_PASSWORD, .netrc, and a hidden question when somebody sits there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import netrc
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import field, frozen
+
+from ftlite.cli import places
+from ftlite.cli.exits import CliError
+from ftlite.cli.flags import Options
+
+VARIABLE = "FTLITE_PASSWORD"
+
+
+@frozen
+class Login:
+    """Who to log in as; all None means anonymous."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    account: str | None = field(default=None, repr=False)
+
+
+def find_login(options: Options, user: str | None, host: str, warn: Callable[[str], None]) -> Login:
+    """The login for `host`, as `user` if the address named one. May run a command or ask on the terminal.
+
+    Raises:
+        CliError: a source that was asked for gives nothing; a password without a user.
+    """
+    password = given_password(options)
+    entry = _from_netrc(options.netrc_file, user, host, warn) if password is None or user is None else None
+    if user is None and entry is None and password is not None:
+        raise CliError("USAGE", f"there is a password but no user for {host}; name one in the address: USER@{host}")
+    name = user if user is not None else entry.user if entry else None
+    if password is None and entry is not None:
+        return entry
+    if password is None and name is not None and name not in ("anonymous", "ftp"):
+        password = ask_password(f"Password for {name}@{host}: ")
+    return Login(name, password)
+
+
+def given_password(options: Options) -> str | None:
+    """The password of --password-file, --password-command or FTLITE_PASSWORD, if there is one."""
+    if options.password_file is not None:
+        return password_from_file(options.password_file)
+    if options.password_command is not None:
+        return _from_command(options.password_command)
+    return os.environ.get(VARIABLE)
+
+
+def password_from_file(path: Path) -> str:
+    """The first line of `path`. Raises `CliError` when that cannot be read or is empty."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape") as stream:
+            password = stream.readline(4096).rstrip("\r\n")
+    except OSError as error:
+        outcome = "NOT_FOUND" if isinstance(error, FileNotFoundError) else "OTHER"
+        raise CliError(outcome, f"--password-file {path}: {(error.strerror or 'cannot be read').lower()}") from None
+    if not password:
+        raise CliError("USAGE", f"--password-file {path}: the first line is empty; write the password there")
+    return password
+
+
+def _from_command(command: str) -> str:
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)  # noqa: S602  a person's own line
+    password = done.stdout.decode(errors="surrogateescape").partition("\n")[0].rstrip("\r")
+    if done.returncode or not password:
+        why = f"ended with status {done.returncode}" if done.returncode else "printed nothing"
+        raise CliError("LOGIN", f"--password-command {why}; it must print the password and end with status 0")
+    return password
+
+
+def ask_password(prompt: str) -> str | None:
+    """Ask without echo when a terminal is there; None when nobody can answer."""
+    if not sys.stdin.isatty():
+        return None
+    import getpass
+
+    try:
+        return getpass.getpass(prompt, stream=sys.stderr)
+    except EOFError:
+        sys.stderr.write("\n")  # the prompt's line has no end yet
+        return None
+
+
+def _from_netrc(path: Path | None, user: str | None, host: str, warn: Callable[[str], None]) -> Login | None:
+    file = path if path is not None else places.netrc_file()
+    try:
+        mode = file.stat().st_mode
+        entries = netrc.netrc(os.fspath(file))
+    except netrc.NetrcParseError as error:
+        raise CliError("USAGE", f"{file}, line {error.lineno}: {error.msg}; mend it or name another with --netrc-file") from None  # noqa: E501
+    except OSError as error:
+        if path is None:
+            return None
+        raise CliError("NOT_FOUND", f"--netrc-file {file}: {(error.strerror or 'cannot be read').lower()}") from None
+    found = entries.authenticators(host)
+    if found is None or (user is not None and found[0] != user):
+        return None
+    login, account, password = found
+    if password and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        with contextlib.suppress(ValueError):
+            file = Path("~") / file.relative_to(Path.home())
+        warn(f"others can read the passwords in {file}; run: chmod 600 {file}")
+    return Login(login or user, password or None, account or None)

@@ -1,0 +1,138 @@
+"""Every flag of the client commands, declared once, with its environment variable.
+
+A flag ``--stall-timeout`` is also ``FTLITE_STALL_TIMEOUT`` (for `serve`: ``FTLITE_SERVE_...``); what is typed wins.
+Flags that take more than one value take them from the environment separated by spaces.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from attrs import fields, frozen
+
+from ftlite.config.units import parse_duration, parse_rate
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def duration(value: Any) -> float:
+    """Seconds above 0 out of 90, 90s or 5m; what is none of them is a usage error."""
+    try:
+        seconds = parse_duration(value) if isinstance(value, str) else float(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if seconds <= 0:
+        raise click.BadParameter(f"{value!r} is no time to wait: give more than 0, as in 90s or 5m")
+    return seconds
+
+
+def rate(value: Any) -> int:
+    """Bytes per second out of 4096, 10M or 10MiB/s; 0 is no limit."""
+    try:
+        return parse_rate(value) if isinstance(value, str) else int(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def flag(prefix: str, *names: str, **settings: Any) -> Callable[[F], F]:
+    """`click.option`, also settable as ``<prefix>_<LONGEST NAME>`` in the environment."""
+    long = max((name.split("/")[0] for name in names if name.startswith("--")), key=len)
+    variable = f"{prefix}_{long.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(*names, envvar=variable, **settings)
+
+
+_client = functools.partial(flag, "FTLITE")
+
+
+@frozen
+class Options:
+    """What the client flags said. A command that does not declare a flag sees its default."""
+
+    quiet: bool = False
+    verbose: int = 0
+    json: bool = False
+    port: int | None = None
+    tls: str = "required"
+    cacert: Path | None = None
+    pin: str | None = None
+    accept_new: bool = False
+    password_file: Path | None = None
+    password_command: str | None = None
+    netrc_file: Path | None = None
+    connect_timeout: float = 15.0
+    stall_timeout: float = 60.0
+    max_time: float | None = None
+    retries: int = 3
+    recursive: bool = False
+    dry_run: bool = False
+    resume: bool = False
+    parallel: int = 1
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    limit_rate: int = 0
+    require: str | None = None
+
+
+#: Flags that every client command has, in the order of --help.
+_COMMON = (
+    _client("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    _client("-v", "--verbose", count=True, help="Say more; twice: show where an unexpected error came from."),
+    _client("--json", is_flag=True, help="One JSON object a line on stdout, the last one a summary."),
+    _client("--port", type=click.IntRange(1, 65535), metavar="N", help="Port, instead of the address's."),
+    _client("--tls", type=click.Choice(["off", "optional", "required"]), default="required", show_default=True,
+            help="Encrypt the connection. 'off' sends passwords and files in clear."),
+    _client("--cacert", type=FILE, metavar="FILE", help="Trust the certificate authorities in this PEM file."),
+    _client("--pin", metavar="sha256//...", help="Trust exactly this public key; 'ftlite serve' prints it."),
+    _client("--accept-new", is_flag=True, help="Remember the key of a server that is met for the first time."),
+    _client("--password-file", type=FILE, metavar="FILE", help="Read the password from the first line of FILE."),
+    _client("--password-command", metavar="CMD", help="Take the password from the first line that CMD prints."),
+    _client("--netrc-file", type=FILE, metavar="FILE", help="Instead of ~/.netrc."),
+    _client("--connect-timeout", type=duration, metavar="TIME", default=15.0,
+            help="To connect and log in; 15s unless given."),
+    _client("--stall-timeout", type=duration, metavar="TIME", default=60.0,
+            help="With no byte moving; 60s unless given."),
+    _client("--max-time", type=duration, metavar="TIME", help="For everything together."),
+    _client("--retries", type=click.IntRange(0), default=3, show_default=True, metavar="N",
+            help="Tries after the first, for what trying again can heal."),
+)
+
+#: Flags that a command asks for by the name of their field.
+_EXTRA: dict[str, Callable[[Any], Any]] = {
+    "recursive": _client("-r", "--recursive", is_flag=True, help="A directory and all below it."),
+    "dry_run": _client("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing."),
+    "resume": _client("-c", "--continue", "resume", is_flag=True, help="Go on where a cut transfer stopped."),
+    "parallel": _client("-P", "--parallel", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
+                        help="Connections at once, with -r."),
+    "include": _client("--include", multiple=True, metavar="GLOB", help="With -r: only files that match. Repeatable."),
+    "exclude": _client("--exclude", multiple=True, metavar="GLOB",
+                       help="With -r: leave out files and directories that match. Repeatable."),
+    "limit_rate": _client("--limit-rate", type=rate, default=0, metavar="RATE", help="Bytes per second, such as 2M."),
+    "require": _client("--require", type=click.Choice(["digest", "size", "none"]), default=None,
+                       help="Fail unless at least this much was verified. By default size, where the server tells it."),
+}
+
+TRANSFER = ("recursive", "dry_run", "resume", "parallel", "include", "exclude", "limit_rate", "require")
+
+
+def client_flags(*extra: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Declare the common flags, and those named in `extra`; the command gets them as its first argument, `Options`."""
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        names = [field.name for field in fields(Options)]
+
+        @functools.wraps(function)
+        def gathered(**given: Any) -> int:
+            options = Options(**{name: given.pop(name) for name in names if name in given})
+            return function(options, **given)
+
+        decorated: Callable[..., int] = gathered
+        for declare in reversed([*(_EXTRA[name] for name in extra), *_COMMON]):
+            decorated = declare(decorated)
+        return decorated
+
+    return decorate

@@ -1,0 +1,101 @@
+"""``ftlite get``: a file, a directory with -r, or a stream to stdout."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ftlite.cli import report
+from ftlite.cli.exits import CliError
+from ftlite.cli.filters import wanted
+from ftlite.cli.flags import TRANSFER, Options, client_flags
+from ftlite.cli.progress import Bars
+from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.streams import to_stdout
+from ftlite.cli.targets import STDIO, base_name, below, is_directory, local_target, wanting_a_file
+
+if TYPE_CHECKING:
+    from ftlite.client import Client
+    from ftlite.client.address import Address
+
+
+@click.command()
+@click.argument("address")
+@click.argument("local", required=False)
+@client_flags(*TRANSFER)
+def get(options: Options, address: str, local: str | None) -> int:
+    """Fetch the file at ADDRESS to LOCAL, by default under its own name into the working directory.
+
+    LOCAL may be a directory, which receives the file, or '-' for stdout. With -r, a directory that is not there yet
+    becomes the tree, and one that is there receives it under its own name.
+
+    A file grows in a hidden part beside its name and gets the name when it is whole and verified.
+    """
+    source = address_of(address)
+    voice = voice_for("get", options)
+    if local == STDIO:
+        _check_stream(options)
+
+    async def work(session: Session) -> None:
+        client = await session.client(source)
+        if local == STDIO:
+            async with wanting_a_file(client, source.path, "-r fetches it with all below it, into a directory"):
+                result = await to_stdout(client, source.path, voice)
+            report.transferred(voice, result, path=source.path, loud=False)
+            return
+        place = Path(local) if local is not None else None
+        if options.recursive and (not base_name(source.path) or is_directory(await client.stat(source.path))):
+            await _get_tree(session, client, source, local_target(place, base_name(source.path) or source.host))
+        else:
+            await _get_file(session, client, source.path, place)
+
+    return perform(options, voice, [source], work)
+
+
+def _check_stream(options: Options) -> None:
+    for given, name in ((options.json, "--json"), (options.recursive, "-r"), (options.resume, "--continue")):
+        if given:
+            raise click.UsageError(f"{name} does not go with '-': stdout carries the file; name a file instead")
+
+
+async def _get_file(session: Session, client: Client, path: str, place: Path | None) -> None:
+    voice, options = session.voice, session.options
+    name = base_name(path)
+    if not name or path.endswith("/"):
+        what = f"{path} is a directory" if path else "the address names no file"
+        raise CliError("USAGE", f"{what}; -r fetches {'it' if path else 'the login directory'} with all below it")
+    target = local_target(place, name)
+    if options.dry_run:
+        found = await client.stat(path)
+        voice.say(f"would get {path} ({report.size(found.size or 0)}) to {target}")
+        voice.event("would-get", path=path, local=str(target), size=found.size)
+        return
+    with Bars(voice.shows_progress) as bars:
+        async with wanting_a_file(client, path, "-r fetches it with all below it"):
+            result = await client.get(path, target, resume=options.resume, progress=bars.track(name))
+    report.transferred(voice, result, path=path, loud=True)
+
+
+async def _get_tree(session: Session, client: Client, source: Address, target: Path) -> None:
+    voice, options = session.voice, session.options
+    keep = wanted(options.include, options.exclude)
+    if options.dry_run:
+        async for path, entry in client.walk(source.path):
+            if keep is None or keep(path, is_directory(entry)):
+                voice.say(f"would get {below(source.path, path)} to {target / path}")
+                voice.event("would-get", path=below(source.path, path), local=str(target / path), size=entry.size)
+        return
+    started = time.monotonic()
+    with Bars(voice.shows_progress) as bars:
+        done = await client.get_tree(
+            source.path,
+            target,
+            resume=options.resume,
+            wanted=keep,
+            on_file=lambda item: report.tree_file(voice, source.path, item),
+            progress=bars.track(base_name(source.path) or source.host),
+        )
+    report.tree(voice, str(target), done, time.monotonic() - started)

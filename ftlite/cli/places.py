@@ -1,0 +1,38 @@
+"""Where files of a person live (XDG Base Directory Specification). Reads the environment, touches no disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def state_home() -> Path:
+    """`$XDG_STATE_HOME/ftlite`, by default `~/.local/state/ftlite`; a relative path counts as none, as XDG asks."""
+    value = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(value) if value.startswith("/") else Path.home() / ".local/state") / "ftlite"
+
+
+def known_servers() -> Path:
+    """The file that remembers the certificates of servers, as ssh does in known_hosts."""
+    return state_home() / "known_servers"
+
+
+def netrc_file() -> Path:
+    """`$NETRC`, by default `~/.netrc`."""
+    value = os.environ.get("NETRC", "")
+    return Path(value) if value else Path.home() / ".netrc"
+
+
+def server_state() -> Path:
+    """Where a server keeps its certificate and accounts: `/var/lib/ftlite` for root, else `state_home()`.
+
+    An XDG_STATE_HOME that is set counts for root too: somebody said where state belongs.
+    """
+    if os.geteuid() == 0 and not os.environ.get("XDG_STATE_HOME"):
+        return Path("/var/lib/ftlite")
+    return state_home()
+
+
+def accounts_file(state_dir: Path) -> Path:
+    """Where `ftlite user` keeps the accounts of the server with this state directory."""
+    return state_dir / "accounts.json"

@@ -1,0 +1,230 @@
+"""``ftlite put``: files, a directory with -r, or a stream from stdin."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from attrs import frozen
+
+from ftlite.cli import report
+from ftlite.cli.digests import hash_file, parse_expected
+from ftlite.cli.exits import CliError
+from ftlite.cli.filters import Wanted, wanted
+from ftlite.cli.flags import TRANSFER, Options, client_flags, flag
+from ftlite.cli.progress import Bars, Step
+from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.streams import from_stdin
+from ftlite.cli.targets import STDIO, base_name, below, is_directory
+from ftlite.cli.voice import Voice
+from ftlite.protocol.entries import Entry, Kind
+
+if TYPE_CHECKING:
+    from ftlite.client import Client, Transferred
+    from ftlite.client.address import Address
+
+
+@frozen
+class Terms:
+    """What must hold for a put to happen."""
+
+    if_absent: bool
+    merge: bool
+    expect: tuple[str, str] | None
+
+
+@frozen
+class Source:
+    """Something local that is to be sent, as it was found before anything connected."""
+
+    path: Path
+    name: str  #: the last component, whatever way the path was written
+    directory: bool = False
+    stream: bool = False  #: it is stdin, which has no name
+    size: int | None = None
+
+
+@click.command()
+@click.argument("local", nargs=-1, required=True)
+@click.argument("address")
+@client_flags(*TRANSFER)
+@flag("FTLITE", "--if-absent", is_flag=True, help="Refuse (exit 9) when the name is taken. Best effort: it is looked "
+      "up before sending, so that two writers at the same moment can both pass.")  # fmt: skip
+@flag("FTLITE", "--expect", metavar="sha256:HEX", help="Refuse (exit 7) to send a file whose digest is another one.")
+@flag("FTLITE", "--merge", is_flag=True, help="With -r: put into a directory that is there already, file by file.")
+def put(
+    options: Options, local: tuple[str, ...], address: str, if_absent: bool, expect: str | None, merge: bool
+) -> int:
+    """Send LOCAL to ADDRESS. Several files, or an ADDRESS that is a directory, keep their own names.
+
+    LOCAL may be '-' for stdin. With -r, ADDRESS is the name that the tree gets; when it is taken already, nothing is
+    sent (exit 9) unless --merge or --continue is given.
+
+    The server shows a file under its name when it is there whole, and not before, if it is an ftlite; other servers
+    differ.
+    """
+    target = address_of(address)
+    terms = Terms(if_absent, merge, parse_expected(expect) if expect else None)
+    voice = voice_for("put", options)
+    try:
+        sources = _sources(options, local, target, terms)
+    except OSError as error:
+        voice.failed(error)
+        return voice.close()
+
+    async def work(session: Session) -> None:
+        client = await session.client(target)
+        for source in sources:
+            one = _put_one(session, client, source, target.path, terms, several=len(sources) > 1)
+            await session.attempt(one, local=str(source.path))
+
+    return perform(options, voice, [target], work)
+
+
+def _sources(options: Options, local: tuple[str, ...], target: Address, terms: Terms) -> list[Source]:
+    """What is to be sent. Refuses what cannot work before anything connects; OSError for what is not there."""
+    if terms.expect and (len(local) > 1 or options.recursive):
+        raise click.UsageError("--expect is about one file; put files one by one to state a digest for each")
+    if STDIO in local:
+        if len(local) > 1 or options.recursive or options.resume:
+            raise click.UsageError("'-' stands alone: stdin is one file, from its beginning")
+        if not base_name(target.path) or target.path.endswith("/"):
+            raise click.UsageError("stdin has no name; write the file's name into the address")
+        return [Source(Path(STDIO), STDIO, stream=True)]
+    return [_source(text, options.recursive) for text in local]
+
+
+def _source(text: str, recursive: bool) -> Source:
+    found = os.stat(text)
+    directory = stat.S_ISDIR(found.st_mode)
+    if directory and not recursive:
+        raise click.UsageError(f"{text} is a directory; -r sends it with all below it")
+    if not directory and not stat.S_ISREG(found.st_mode):
+        raise click.UsageError(f"{text} is neither a file nor a directory; '-' sends a stream")
+    return Source(Path(text), os.path.basename(os.path.abspath(text)), directory, size=found.st_size)
+
+
+async def _put_one(
+    session: Session, client: Client, source: Source, path: str, terms: Terms, *, several: bool
+) -> None:
+    """Find out what `path` means for `source`, and send it there."""
+    unnamed = several or not base_name(path)
+    if source.directory:
+        await _put_tree(session, client, source, below(path, source.name) if unnamed else path.rstrip("/"), terms)
+        return
+    if unnamed or path.endswith("/"):
+        path = below(path, source.name)
+    found = await _find(client, path)
+    if found is not None and is_directory(found):
+        if source.stream:
+            raise CliError("USAGE", f"{path} is a directory, and stdin has no name; write the file's name too")
+        path = below(path, source.name)
+        found = await _find(client, path) if terms.if_absent else None
+    if terms.if_absent and found is not None:
+        raise CliError("EXISTS", f"{path} is there already; leave out --if-absent to replace it")
+    await _put_file(session, client, source, path, terms)
+
+
+async def _find(client: Client, path: str) -> Entry | None:
+    """What stands at `path`; None when nothing does."""
+    from ftlite.client import ClientError, Outcome
+
+    try:
+        return await client.stat(path)
+    except ClientError as error:
+        if error.outcome is Outcome.NOT_FOUND:
+            return None
+        raise
+
+
+async def _put_tree(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:
+    voice, options = session.voice, session.options
+    keep = wanted(options.include, options.exclude)
+    fresh = terms.if_absent or not (terms.merge or options.resume)
+    if fresh and await _find(client, path) is not None:
+        raise CliError("EXISTS", f"{path} is there already; --merge puts into it, file by file")
+    if options.dry_run:
+        _dry_run(voice, source.path, path, keep)
+        return
+    started = time.monotonic()
+    with Bars(voice.shows_progress) as bars:
+        done = await client.put_tree(
+            source.path,
+            path,
+            resume=options.resume,
+            wanted=keep,
+            on_file=lambda item: report.tree_file(voice, path, item),
+            progress=bars.track(base_name(path)),
+        )
+    report.tree(voice, path, done, time.monotonic() - started)
+
+
+def _dry_run(voice: Voice, root: Path, path: str, keep: Wanted | None) -> None:
+    """Say what a put of the tree would do, by the same look at the disk."""
+    from ftlite.client.tree import scan_local
+
+    pending = [""]
+    while pending:
+        directory = pending.pop(0)
+        for entry in scan_local(root / directory)[0]:
+            relative = f"{directory}/{entry.name}".lstrip("/")
+            if keep is not None and not keep(relative, is_directory(entry)):
+                continue
+            if is_directory(entry):
+                pending.append(relative)
+            elif entry.kind is not Kind.FILE:
+                report.left_out(voice, relative)
+                continue
+            voice.say(f"would put {root / relative} to {below(path, relative)}")
+            voice.event("would-put", local=str(root / relative), path=below(path, relative), size=entry.size)
+
+
+async def _put_file(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:
+    import trio
+
+    voice, options = session.voice, session.options
+    if terms.expect and not source.stream:
+        found = await trio.to_thread.run_sync(hash_file, source.path, terms.expect[0])
+        _compare(str(source.path), terms.expect, found)
+    if options.dry_run:
+        voice.say(f"would put {source.path} to {path}")
+        voice.event("would-put", local=str(source.path), path=path, size=source.size)
+        return
+    typed = source.stream and sys.stdin.isatty()  # a bar would be drawn over what is typed
+    with Bars(voice.shows_progress and not typed) as bars:
+        step = bars.track(base_name(path))
+        if source.stream:
+            result = await _put_stream(client, path, terms, step)
+        else:
+            result = await client.put(source.path, path, resume=options.resume, progress=step)
+    report.transferred(voice, result, path=path, loud=True)
+
+
+async def _put_stream(client: Client, path: str, terms: Terms, step: Step | None) -> Transferred:
+    from ftlite.client.digests import hasher
+
+    state = hasher(terms.expect[0]) if terms.expect else None
+    async with client.upload(path) as upload:
+        sent = 0
+        async for block in from_stdin():
+            if state:
+                state.update(block)
+            await upload.send(block)
+            sent += len(block)
+            if step:
+                step(sent, None)
+        if state and terms.expect:  # leaving the block with an error breaks the upload off
+            _compare("stdin", terms.expect, state.hexdigest())
+    assert upload.result is not None  # the block ended well
+    return upload.result
+
+
+def _compare(thing: str, expected: tuple[str, str], found: str) -> None:
+    algorithm, digest = expected
+    if found != digest:
+        raise CliError("INTEGRITY", f"{thing} has the {algorithm} digest {found}, not the expected {digest}")

@@ -1,0 +1,83 @@
+"""How a finished transfer is told, to people and as events; one form for get and put."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftlite.cli.targets import below
+from ftlite.cli.voice import Voice
+
+if TYPE_CHECKING:
+    from ftlite.client import Transferred, TreeFile, TreeReport
+
+
+def transferred(voice: Voice, result: Transferred, *, path: str, loud: bool) -> None:
+    """One file went through. `path` is its remote path; `loud` tells people without their asking for more."""
+    verified = result.verified.value
+    voice.succeeded(moved=result.moved, verified=verified)
+    voice.event(
+        "file", path=path, local=result.local or None, size=result.size, bytes=result.moved, offset=result.offset,
+        skipped=result.skipped, verified=verified, digest=result.digest, seconds=round(result.seconds, 6),
+    )  # fmt: skip
+    line = f"{path}: {_amount(result)}; verified: {verified}{f' {result.digest}' if result.digest else ''}"
+    if result.anew:
+        voice.detail(f"{path}: what stood there could not be continued, so it was moved from its beginning")
+    (voice.say if loud else voice.detail)(line)
+
+
+def tree_file(voice: Voice, root: str, item: TreeFile) -> None:
+    """One member of the tree at the remote path `root` is done, or failed."""
+    path = below(root, item.path)
+    if item.error is not None:
+        voice.failed(item.error, path=path)
+    elif item.result is not None:
+        transferred(voice, item.result, path=path, loud=False)
+
+
+def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
+    """The last line for people about a tree, after what was left out of it."""
+    for path in report.skipped:
+        left_out(voice, path)
+    failed = f", {len(report.failures)} failed" if report.failures else ""
+    verified = f"; verified: {report.verified.value}" if report.files else ""
+    voice.say(
+        f"{name}: {_count(report.files, 'file')} in {_count(report.directories, 'directory')}{failed}, "
+        f"{size(report.moved)} in {seconds:.1f} s{verified}"
+    )
+
+
+def left_out(voice: Voice, path: str) -> None:
+    """`path` of a tree does not travel."""
+    voice.warn(f"{path} was left out: FTP carries files and directories, and links to files as the files")
+    voice.event("skipped", path=path)
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``12.3 MB``."""
+    import humanize
+
+    return humanize.naturalsize(count)
+
+
+def _amount(result: Transferred) -> str:
+    if result.skipped:
+        return f"nothing left to do, {size(result.size)} there"
+    rate = f" ({size(int(result.moved / result.seconds))}/s)" if result.moved and result.seconds > 0 else ""
+    resumed = f" after {size(result.offset)} there" if result.offset else ""
+    return f"{size(result.moved)} in {result.seconds:.1f} s{rate}{resumed}"
+
+
+def _count(number: int, thing: str) -> str:
+    plural = thing[:-1] + "ies" if thing.endswith("y") else thing + "s"
+    return f"{number:,} {thing if number == 1 else plural}"
+
+
+def removed(voice: Voice, root: str, item: TreeFile) -> None:
+    """One member of a tree is gone, or would not go."""
+    path = below(root, item.path)
+    if item.error is not None:
+        voice.failed(item.error, path=path)
+    else:
+        voice.succeeded()
+        voice.event("removed", path=path)
+        voice.detail(f"removed {path}")

@@ -1,0 +1,146 @@
+"""The only writer of a client command: data and JSON on stdout, people's text on stderr, one tally of what happened.
+
+On a terminal names are escaped; in a pipe they are the exact bytes, as data is. JSON is ASCII; a name that is no UTF-8
+stands there with U+FFFD in place of the odd bytes, and its bytes as ``<key>_b64`` beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import time
+import traceback
+from typing import Any
+
+from ftlite.cli import exits
+from ftlite.protocol.text import encode, printable
+
+
+class Voice:
+    """Speaks for one command.
+
+    Args:
+        command: its name, as in ``get``.
+        quiet: nothing on stderr but errors.
+        verbose: 1: a line for each file; 2: tracebacks for errors nobody foresaw.
+        json_lines: events on stdout, and a summary as the last one.
+    """
+
+    def __init__(self, command: str, *, quiet: bool = False, verbose: int = 0, json_lines: bool = False) -> None:
+        self.command = command
+        self.quiet = quiet
+        self.verbose = verbose
+        self.json = json_lines
+        self.started = time.monotonic()
+        self.done = 0  #: things done, files mostly
+        self.moved = 0  #: bytes moved
+        self.verified: str | None = None  #: the least of what was verified
+        self.failures: list[exits.Told] = []
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether bars are wanted: a terminal is there to draw on, and nobody asked for silence."""
+        return sys.stderr.isatty() and not self.quiet
+
+    # What people read, on stderr.
+    def say(self, text: str) -> None:
+        """A line for people, unless they want quiet."""
+        if not self.quiet:
+            self._aside(text)
+
+    def detail(self, text: str) -> None:
+        """A line for people who asked for more."""
+        if self.verbose:
+            self.say(text)
+
+    def warn(self, text: str) -> None:
+        """Something that did not fail and should be known."""
+        self.say(f"ftlite {self.command}: {text}")
+        if self.json:
+            self.event("warning", message=printable(text))
+
+    def _aside(self, text: str) -> None:
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
+
+    # What was asked for, on stdout.
+    def line(self, text: str) -> None:
+        """One line of data; exact in a pipe, escaped on a terminal. Not for --json."""
+        if sys.stdout.isatty():
+            sys.stdout.write(printable(text) + "\n")
+        else:
+            self.data(encode(text) + b"\n")
+
+    def data(self, block: bytes | bytearray | memoryview) -> None:
+        """Bytes as they are. Blocks when the reader is slow: call it from a worker for more than a line."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+
+    def event(self, name: str, **fields: Any) -> None:
+        """One JSON line, where JSON is wanted; fields that are None are left out."""
+        if self.json:
+            record: dict[str, Any] = {"event": name}
+            for key, value in fields.items():
+                if value is not None:
+                    record.update(_json_field(key, value))
+            sys.stdout.write(json.dumps(record) + "\n")
+            sys.stdout.flush()
+
+    # What became of it.
+    def succeeded(self, *, moved: int = 0, verified: str | None = None) -> None:
+        """Count one thing done."""
+        self.done += 1
+        self.moved += moved
+        if verified is not None and (self.verified is None or _WORTH.index(verified) < _WORTH.index(self.verified)):
+            self.verified = verified
+
+    def failed(self, error: BaseException, **fields: Any) -> None:
+        """Count one failure and tell it, to people or as an ``error`` event; `fields` go into the event."""
+        told = exits.tell(error)
+        self._failed(told, **fields)
+        if self.verbose >= 2:
+            traceback.print_exception(error)
+
+    def stopped(self, code: int) -> None:
+        """A signal ended the command; `code` is 130 or 143."""
+        word = "interrupted" if code == exits.INTERRUPTED else "terminated"
+        self._failed(exits.Told(word, word, code))
+
+    def _failed(self, told: exits.Told, **fields: Any) -> None:
+        self.failures.append(told)
+        self._aside(f"ftlite {self.command}: {told.sentence}")
+        self.event("error", outcome=told.outcome, exit=told.code, message=told.sentence, **fields)
+
+    def close(self) -> int:
+        """Write the summary; the exit code of it all: the one that all failures share, 8 when only some failed."""
+        code = self._code()
+        self.event(
+            "summary", command=self.command, ok=code == exits.OK, exit=code, done=self.done, failed=len(self.failures),
+            bytes=self.moved, verified=self.verified, seconds=round(time.monotonic() - self.started, 3),
+        )  # fmt: skip
+        return code
+
+
+    def _code(self) -> int:
+        codes = {told.code for told in self.failures}
+        for stopped in (exits.INTERRUPTED, exits.TERMINATED):
+            if stopped in codes:
+                return stopped
+        if not codes:
+            return exits.OK
+        return exits.CODES["PARTIAL"] if self.done or len(codes) > 1 else codes.pop()
+
+
+_WORTH = ("none", "size", "digest")
+
+
+def _json_field(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, str):
+        return {key: value}
+    exact = encode(value)
+    shown = exact.decode("utf-8", "replace")
+    if shown == value:
+        return {key: value}
+    return {key: shown, f"{key}_b64": base64.b64encode(exact).decode("ascii")}

@@ -1,0 +1,329 @@
+"""The client's face: `connect` gives a `Client`; every method is one intention, retried where that can heal.
+
+Paths are relative to the login directory unless they begin with "/". A client may be used by several tasks at once;
+each transfer has a control connection to itself, `connections` at most.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+from attrs import evolve
+
+from ftlite.client import digests, files, listing, names, tree
+from ftlite.client.address import Address
+from ftlite.client.errors import ClientError, Outcome
+from ftlite.client.features import Features
+from ftlite.client.files import Progress, Terms, Transferred
+from ftlite.client.pool import Pool
+from ftlite.client.retry import retrying
+from ftlite.client.session import Session
+from ftlite.client.streams import Download, Upload
+from ftlite.client.transfer import transfer
+from ftlite.client.tree import OnFile, TreeReport, Wanted
+from ftlite.protocol.entries import Entry, Kind
+from ftlite.protocol.errors import BadFacts
+from ftlite.protocol.facts import format_time
+from ftlite.protocol.replies import Reply
+
+T = TypeVar("T")
+
+
+class Client:
+    """A server that we are logged in to. Made by `connect`.
+
+    Attributes:
+        address: where; its path is the caller's to use.
+        greeting, features, secured: of the first session.
+        terms: how files move unless a call says otherwise.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        pool: Pool,
+        first: Session,
+        *,
+        terms: Terms,
+        retries: int,
+        notice: Callable[[str], None] | None,
+    ) -> None:
+        self.address = address
+        self.greeting: Reply = first.greeting
+        self.features: Features = first.features
+        self.secured: bool = first.plan is not None
+        self.terms = terms
+        self.retries = retries
+        self.notice = notice
+        self.pool = pool
+
+    async def run(self, operation: Callable[[Session], Awaitable[T]]) -> T:
+        """One operation on a session of its own, retried on a fresh one while its failure is transient."""
+        return await self._attempts(lambda session, _: operation(session))
+
+    async def _attempts(self, operation: Callable[[Session, int], Awaitable[T]]) -> T:
+        async def attempt(number: int) -> T:
+            async with self.pool.lease() as session:
+                return await operation(session, number)
+
+        return await retrying(attempt, retries=self.retries, notice=self.notice)
+
+    # names
+
+    async def list(self, path: str = "") -> list[Entry]:
+        """The entries of a directory, in the server's order. Names are the server's word: `safe_name` before use.
+
+        Raises:
+            ClientError: NOT_FOUND, DENIED, PARTIAL (cut), PROTOCOL (unreadable).
+        """
+        return await self.run(lambda session: listing.list_directory(session, path))
+
+    async def stat(self, path: str) -> Entry:
+        """What stands at `path`. Raises ClientError NOT_FOUND or DENIED."""
+        return await self.run(lambda session: listing.stat(session, path))
+
+    async def walk(self, path: str = "") -> AsyncIterator[tuple[str, Entry]]:
+        """Everything below `path`: (path relative to it, entry), directories before what is in them.
+
+        Raises:
+            ClientError: as `list`; PROTOCOL for a name that cannot be one.
+        """
+        todo = [""]
+        while todo:
+            below = todo.pop()
+            for entry in await self.list(posixpath.join(path, below) if below else path):
+                inner = posixpath.join(below, listing.checked_name(path, entry.name))
+                yield inner, entry
+                if entry.kind is Kind.DIR:
+                    todo.append(inner)
+
+    async def mkdir(self, path: str, parents: bool = False) -> None:
+        """Make a directory; with `parents` those above it too, and one that is there already is fine.
+
+        Raises:
+            ClientError: EXISTS, DENIED, NOT_FOUND.
+        """
+        await self.run(lambda session: names.make_directory(session, path, parents=parents))
+
+    async def remove(self, path: str) -> None:
+        """Remove a file (DELE). Raises ClientError NOT_FOUND, DENIED."""
+        await self.run(lambda session: names.remove(session, path, "DELE"))
+
+    async def rmdir(self, path: str) -> None:
+        """Remove an empty directory (RMD). Raises ClientError NOT_FOUND, EXISTS (not empty), DENIED."""
+        await self.run(lambda session: names.remove(session, path, "RMD"))
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a file or directory (RNFR, RNTO). Raises ClientError NOT_FOUND, EXISTS, DENIED."""
+
+        async def both(session: Session) -> None:
+            await session.expect("RNFR", old, also=350)
+            await session.expect("RNTO", new)
+
+        await self.run(both)
+
+    async def chmod(self, path: str, mode: int) -> None:
+        """Set permission bits (SITE CHMOD). Raises ClientError when the server refuses."""
+        await self.run(lambda session: session.expect("SITE", f"CHMOD {mode & 0o7777:03o} {path}", thing=path))
+
+    async def set_modified(self, path: str, ns: int) -> None:
+        """Set the modification time, nanoseconds since the epoch, to the second.
+
+        By MFMT (draft-somers-ftp-mfxx), or the MDTM with two arguments of servers that came before it.
+        """
+        verb = "MFMT" if self.features.has("MFMT") else "MDTM"
+        try:
+            argument = f"{format_time(ns)} {path}"
+        except BadFacts as error:
+            raise ClientError(Outcome.USAGE, f"{path}: {error}") from error
+        await self.run(lambda session: session.expect(verb, argument, thing=path))
+
+    async def hash(self, path: str, algorithm: str = "sha256") -> str:
+        """The server's digest of a whole file, lower-case hex: sha256, sha512, blake3, crc32 or md5.
+
+        Raises:
+            Unsupported: the server makes none: download and hash instead.
+            ClientError: NOT_FOUND, DENIED.
+        """
+        return await self.run(lambda session: digests.remote_digest(session, path, algorithm))
+
+    # files
+
+    async def get(
+        self,
+        remote: str,
+        local: Path | str,
+        *,
+        resume: bool = False,
+        preserve: bool | None = None,
+        progress: Progress | None = None,
+    ) -> Transferred:
+        """Fetch a file. It grows in a hidden part beside `local` and gets its name only when it is verified.
+
+        Args:
+            local: the file to write; in an existing directory it goes under its remote name.
+            resume: continue an earlier part of the same remote file; a file that stands already is not fetched again.
+            preserve: modification time and mode too (default: yes).
+            progress: called with (bytes so far, size or None).
+
+        Raises:
+            ClientError: see `Outcome`; what came so far is kept for a resume unless it was wrong.
+        """
+        target = await trio.to_thread.run_sync(_local_target, remote, Path(local))
+        terms = self._terms(resume, preserve, progress)
+        return await self.fetch(remote, target, terms)
+
+    async def fetch(self, remote: str, local: Path, terms: Terms) -> Transferred:
+        """`get` by `terms`; a repetition always resumes what the attempt before it left."""
+        return await self._attempts(
+            lambda session, attempt: files.get(
+                session, remote, local, evolve(terms, resume=True, entry=None) if attempt else terms
+            )
+        )
+
+    async def put(
+        self,
+        local: Path | str,
+        remote: str,
+        *,
+        resume: bool = False,
+        preserve: bool | None = None,
+        progress: Progress | None = None,
+    ) -> Transferred:
+        """Send a file; afterwards the server's size (or digest, when required) must be that of `local`.
+
+        Args:
+            remote: the name to give it; when empty or ending in "/", a directory that receives it under its own name.
+            resume: go on behind what the server has, or skip it, when that can be `local`: by digest where the server
+                states one, else a whole file by its time; see `Transferred.on_trust` for the rest.
+
+        Raises:
+            ClientError: see `Outcome`.
+        """
+        source = Path(local)
+        if not remote or remote.endswith("/"):
+            remote += source.name
+        return await self.send(source, remote, self._terms(resume, preserve, progress))
+
+    async def send(self, local: Path, remote: str, terms: Terms) -> Transferred:
+        """`put` by `terms`. A repetition starts anew unless `terms.resume`: what stands under the name might be the old
+        file, and its bytes must never become the beginning of the new one."""
+        result = await self._attempts(lambda session, _: files.put(session, local, remote, terms))
+        if result.on_trust and self.notice is not None:
+            self.notice(
+                f"{remote}: the {result.offset} bytes that stood there were taken on trust as its beginning, "
+                "since no digest of it could be had from the server; leave out --continue to send all of it"
+            )
+        return result
+
+    # streams
+
+    @asynccontextmanager
+    async def download(self, path: str, offset: int = 0) -> AsyncIterator[Download]:
+        """Blocks of a remote file from `offset` on: ``async for block in download``. Leaving early cancels it.
+
+        Raises:
+            ClientError: here or in the iteration; blocks that came before are not taken back.
+        """
+        async with AsyncExitStack() as stack:
+            session, known = await self._entered(stack, lambda session: listing.facts(session, path))
+            active = await stack.enter_async_context(transfer(session, "RETR", path, offset=offset))
+            yield Download(active, self.terms, known.size)
+
+    @asynccontextmanager
+    async def upload(
+        self, path: str, offset: int = 0, append: bool = False, size: int | None = None
+    ) -> AsyncIterator[Upload]:
+        """Send blocks: ``await upload.send(block)``. Leaving normally completes it; by an exception it is cancelled.
+
+        Args:
+            offset: where the bytes go (REST), behind what stands there.
+            append: to the end of what stands there (APPE); its length is not known, so neither is the verdict's.
+            size: total bytes, when known.
+        """
+        async with AsyncExitStack() as stack:
+            session, _ = await self._entered(stack, lambda session: session.expect("NOOP"))
+            command = "APPE" if append else "STOR"
+            active = await stack.enter_async_context(transfer(session, command, path, offset=offset))
+            upload = Upload(active, self.terms, size)
+            yield upload
+            await upload.complete(path, compare=not append)
+
+    async def _entered(self, stack: AsyncExitStack, first: Callable[[Session], Awaitable[T]]) -> tuple[Session, T]:
+        """A session leased into `stack`, proven to stand by a first question; retried, for a session may have gone."""
+
+        async def attempt(_: int) -> tuple[Session, T]:
+            async with AsyncExitStack() as tried:
+                session = await tried.enter_async_context(self.pool.lease())
+                answer = await first(session)
+                stack.push_async_exit(tried.pop_all())
+                return session, answer
+
+        return await retrying(attempt, retries=self.retries, notice=self.notice)
+
+    # trees
+
+    async def get_tree(
+        self,
+        remote: str,
+        local: Path | str,
+        *,
+        resume: bool = False,
+        preserve: bool | None = None,
+        wanted: Wanted | None = None,
+        on_file: OnFile | None = None,
+        progress: Progress | None = None,
+    ) -> TreeReport:
+        """Fetch everything below `remote` into the directory `local`, over all `connections`.
+
+        A file that fails does not stop the others; see `TreeReport.failures`. Links are fetched as the files that they
+        lead to, links to directories are left out and named in `TreeReport.skipped`.
+
+        Args:
+            wanted: (path relative to `remote`, is it a directory) -> take it.
+            on_file: told once of each file.
+            progress: called with (bytes of all files so far, size of all that were found so far).
+        """
+        terms = self._terms(resume, preserve, None)
+        return await tree.get_tree(self, remote, Path(local), terms, tree.Hooks(wanted, on_file, progress))
+
+    async def put_tree(
+        self,
+        local: Path | str,
+        remote: str,
+        *,
+        resume: bool = False,
+        preserve: bool | None = None,
+        wanted: Wanted | None = None,
+        on_file: OnFile | None = None,
+        progress: Progress | None = None,
+    ) -> TreeReport:
+        """Send everything below the directory `local` into the directory `remote`, which is made when it is not there.
+
+        Links to files are followed; links to directories, and what is no plain file, are left out (`skipped`).
+        """
+        terms = self._terms(resume, preserve, None)
+        return await tree.put_tree(self, Path(local), remote, terms, tree.Hooks(wanted, on_file, progress))
+
+    async def remove_tree(self, path: str, *, on_file: OnFile | None = None) -> TreeReport:
+        """Remove a directory and everything below it; links are removed, not followed."""
+        return await tree.remove_tree(self, path, tree.Hooks(None, on_file, None))
+
+    async def quit(self) -> None:
+        """Say goodbye on every connection. Leaving the scope of `connect` does it too."""
+        await self.pool.close()
+
+    def _terms(self, resume: bool, preserve: bool | None, progress: Progress | None) -> Terms:
+        keep = self.terms.preserve if preserve is None else preserve
+        return evolve(self.terms, resume=resume, skip=resume, preserve=keep, progress=progress)
+
+
+def _local_target(remote: str, local: Path) -> Path:
+    if local.is_dir():
+        return local / listing.checked_name(remote, posixpath.basename(remote.rstrip("/")))
+    return local.resolve() if local.is_symlink() else local

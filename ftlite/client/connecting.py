@@ -1,0 +1,177 @@
+"""`connect`: the one door into the client."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from ftlite.client.address import Address, Scheme, parse_address
+from ftlite.client.client import Client
+from ftlite.client.errors import ClientError, Outcome
+from ftlite.client.files import Terms
+from ftlite.client.login import Target, open_session
+from ftlite.client.nursery import open_plain_nursery
+from ftlite.client.pool import Pool
+from ftlite.client.retry import retrying
+from ftlite.client.session import Session
+from ftlite.client.success import Verified
+from ftlite.client.trust import KnownServers, Trust, parse_pin, server_name
+from ftlite.config.models import TlsMode
+from ftlite.movers import Pace
+from ftlite.net.proxy import Proxy, parse_proxy
+
+_ANONYMOUS = "anonymous"
+
+
+@asynccontextmanager
+async def connect(
+    address: str | Address,
+    *,
+    user: str | None = None,
+    password: str | None = None,
+    account: str | None = None,
+    port: int | None = None,
+    tls: TlsMode | str = TlsMode.REQUIRED,
+    cacert: Path | str | None = None,
+    pin: str | None = None,
+    trust: KnownServers | None = None,
+    connect_timeout: float = 15.0,
+    stall_timeout: float = 60.0,
+    max_time: float | None = None,
+    retries: int = 3,
+    connections: int = 1,
+    limit_rate: int = 0,
+    require: Verified | str | None = None,
+    notice: Callable[[str], None] | None = None,
+    proxy: Proxy | str | None = None,
+) -> AsyncIterator[Client]:
+    """Log in to a server for the length of this scope.
+
+    Args:
+        address: as `parse_address` takes it; `user` and `port` given here go before those in it. No user: anonymous.
+        tls: ``required`` (AUTH TLS and PROT P, or no session), ``optional``, ``off``; ftps:// and ftpes:// require it.
+        cacert: PEM file of the CAs to trust instead of the system's.
+        pin: ``sha256//...``, the one public key to trust.
+        trust: servers met before; None: only CAs and pins count, and nothing is recorded.
+        connect_timeout, stall_timeout, max_time: seconds; the last is for the whole scope.
+        retries: repetitions of what can heal.
+        connections: control connections at most; trees use them all.
+        limit_rate: bytes per second over all transfers; 0: no limit.
+        require: the least verification that counts as success.
+        notice: told one sentence for each repetition.
+        proxy: ``http://``, ``socks5://`` or ``socks5h://``, ``[USER:PASSWORD@]HOST:PORT``, for control and data
+            connections; None: none. The environment is not looked at.
+
+    Raises:
+        ClientError: USAGE, CONNECT, TIMEOUT, TLS, PIN, LOGIN, PROTOCOL; TIMEOUT also when `max_time` ran out.
+    """
+    target = _target(
+        address, user, password, account, port, tls, cacert=cacert, pin=pin, trust=trust,
+        connect_timeout=connect_timeout, stall_timeout=stall_timeout, proxy=_proxy(proxy),
+    )  # fmt: skip
+    terms = Terms(require=_verified(require), pace=Pace(limit_rate) if limit_rate else None)
+    deadline = math.inf if max_time is None else trio.current_time() + max_time
+    with trio.CancelScope(deadline=deadline) as clock:
+        async with open_plain_nursery() as nursery:
+            pool = Pool(lambda: open_session(target, nursery), max(1, connections))
+            try:
+                first = await _first(pool, retries, notice)
+                client = Client(target.address, pool, first, terms=terms, retries=retries, notice=notice)
+                yield client
+                await client.quit()
+            finally:
+                nursery.cancel_scope.cancel()
+                await pool.abandon()  # nothing is left after `quit`; after a failure the server must not wait for us
+    if clock.cancelled_caught:
+        raise ClientError(
+            Outcome.TIMEOUT, f"{target.thing}: not done within {max_time:g} s", remedy="raise --max-time, or resume"
+        )
+
+
+def _target(
+    address: str | Address,
+    user: str | None,
+    password: str | None,
+    account: str | None,
+    port: int | None,
+    tls: TlsMode | str,
+    *,
+    cacert: Path | str | None,
+    pin: str | None,
+    trust: KnownServers | None,
+    connect_timeout: float,
+    stall_timeout: float,
+    proxy: Proxy | None,
+) -> Target:
+    where = parse_address(address) if isinstance(address, str) else address
+    if port is not None:
+        where = evolve(where, port=port)
+    mode = _tls_mode(tls, where.scheme)
+    name = user if user is not None else where.user if where.user is not None else _ANONYMOUS
+    if name == _ANONYMOUS and password is None:
+        password = "anonymous@"  # noqa: S105 - by convention (RFC 1635)
+    return Target(
+        address=where,
+        user=name,
+        trust=Trust(
+            server_name(where.host, where.effective_port),
+            cacert=Path(cacert) if cacert is not None else None,
+            pin=parse_pin(pin) if pin is not None else None,
+            known=trust,
+        ),
+        password=password,
+        account=account,
+        tls=mode,
+        connect_timeout=connect_timeout,
+        stall_timeout=stall_timeout,
+        proxy=proxy,
+    )
+
+
+def _proxy(proxy: Proxy | str | None) -> Proxy | None:
+    try:
+        return parse_proxy(proxy) if isinstance(proxy, str) else proxy
+    except ValueError as error:
+        raise ClientError(Outcome.USAGE, str(error)) from None
+
+
+def _tls_mode(tls: TlsMode | str, scheme: Scheme) -> TlsMode:
+    try:
+        mode = TlsMode(tls)
+    except ValueError:
+        raise ClientError(Outcome.USAGE, f"{tls!r} is no TLS mode", remedy="use off, optional or required") from None
+    if scheme in (Scheme.FTPS, Scheme.FTPES):
+        if mode is TlsMode.OFF:
+            raise ClientError(
+                Outcome.USAGE, f"{scheme.value}:// means encryption, --tls off means none", remedy="drop one of them"
+            )
+        return TlsMode.REQUIRED
+    return mode
+
+
+def _verified(require: Verified | str | None) -> Verified | None:
+    if require is None:
+        return None
+    try:
+        return Verified(require)
+    except ValueError:
+        raise ClientError(Outcome.USAGE, f"{require!r} is no verification", remedy="use digest, size or none") from None
+
+
+async def _first(pool: Pool, retries: int, notice: Callable[[str], None] | None) -> Session:
+    """The first session. Only a server that asks to be tried later (421) is; a wrong port is better told at once."""
+
+    async def attempt(_: int) -> Session:
+        try:
+            async with pool.lease() as session:
+                return session
+        except ClientError as error:
+            error.transient = error.transient and error.reply is not None
+            raise
+
+    return await retrying(attempt, retries=retries, notice=notice)

@@ -1,0 +1,150 @@
+"""Data connections: EPSV first, PASV with its address ignored, TLS with the control connection's session.
+
+The command travels while the data connection is dialled, and TLS begins when that stands, whether or not the 150 is
+there: some servers handshake before it, some after. A refusal ends the dialling at once.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+import trio
+
+from ftlite.client.control import Pending
+from ftlite.client.errors import CannotRestart, ClientError, Outcome, from_net, from_reply, reason
+from ftlite.client.session import Session
+from ftlite.net.active import dial
+from ftlite.net.errors import NetError
+from ftlite.net.proxy import dial_through
+from ftlite.net.tls import spki_pin
+from ftlite.net.wire import Wire
+from ftlite.protocol.addresses import parse_epsv, parse_pasv
+from ftlite.protocol.errors import ProtocolError
+from ftlite.protocol.replies import Reply
+
+#: What is said of a transfer that cannot begin in the middle, where 554 (RFC 3659 s.5) and 551 are not used for it.
+_NOT_FROM_THERE = re.compile(r"re-?start|\bREST\b|resum|offset|append|afresh|begin(ning)?\b", re.I)
+
+
+async def open_data(session: Session, command: str, argument: str, *, offset: int = 0) -> tuple[Pending, Wire]:
+    """Begin `command` and open its data connection: TCP, and TLS where the session has it.
+
+    On success the server has said 1xx. Whatever fails, no socket stays open; when the command was sent and is not
+    answered, the control connection is closed, because nobody could say what its next reply belongs to.
+
+    Raises:
+        CannotRestart: `offset` is refused; from 0 it may go.
+        ClientError: the refusal, or CONNECT, TIMEOUT, TLS, PIN for a data connection that did not come about.
+    """
+    thing = argument or session.thing
+    port = await _passive_port(session)
+    pending = await _sent(session, command, argument, offset)
+    wire: Wire | None = None
+    try:
+        with trio.CancelScope() as scope:
+            pending.on_failure = scope.cancel
+            if pending.failed:  # it was quicker than we are
+                scope.cancel()
+            with trio.fail_after(session.connect_timeout):
+                wire = await _connect(session, port, thing)
+            await _begun(pending)
+        if pending.final is not None and not pending.final.completed:
+            if offset and _about_offset(pending.final, thing):
+                raise CannotRestart(from_reply(thing, command, pending.final))
+            raise from_reply(thing, command, pending.final)
+        if session.broken is not None:
+            raise session.broken
+    except trio.TooSlowError:
+        await _give_up(session, pending, wire)
+        raise ClientError(
+            Outcome.TIMEOUT,
+            f"{thing}: the data connection to port {port} of {session.thing} did not come about "
+            f"in {session.connect_timeout:g} s",
+            remedy="is a firewall in between?",
+            transient=True,
+        ) from None
+    except BaseException:
+        await _give_up(session, pending, wire)
+        raise
+    pending.on_failure = None
+    assert wire is not None
+    return pending, wire
+
+
+async def _sent(session: Session, command: str, argument: str, offset: int) -> Pending:
+    """REST and the command, both or none: an offset that stayed behind would cut the next transfer."""
+    if not offset:
+        return await session.control.send(command, argument)
+    try:
+        answer = await session.ask("REST", str(offset))
+        if answer.code != 350 and not answer.completed:
+            raise CannotRestart(from_reply(argument, "REST", answer))
+        return await session.control.send(command, argument)
+    except ClientError:
+        raise
+    except BaseException:
+        await session.control.close()
+        raise
+
+
+def _about_offset(answer: Reply, thing: str) -> bool:
+    """Whether the same transfer may well begin at 0: a file that is gone is gone from there too."""
+    return answer.code in (551, 554) or (
+        answer.code in (450, 451, 501, 550, 553) and _NOT_FROM_THERE.search(reason(answer, thing)) is not None
+    )
+
+
+async def _begun(pending: Pending) -> None:
+    """1xx, or already the final 2xx from a server that is ahead of itself."""
+    await pending.control.until(lambda: bool(pending.replies) or pending.final is not None)
+    pending.replies.clear()
+
+
+async def _give_up(session: Session, pending: Pending, wire: Wire | None) -> None:
+    pending.on_failure = None
+    if wire is not None:
+        wire.abort()
+    if pending.final is None:
+        await session.control.close()
+
+
+async def _passive_port(session: Session) -> int:
+    """The port to dial. The host is always the control connection's: another could only be a lie (RFC 2577 s.3)."""
+    if not session.quirks.no_epsv:
+        answer = await session.ask("EPSV")
+        try:
+            if answer.code == 229:
+                return parse_epsv(answer.first)
+        except ProtocolError:
+            pass  # a 229 that cannot be read is as good as a refusal
+        if answer.refused:
+            raise from_reply(session.thing, "EPSV", answer)
+        session.quirks.no_epsv = True
+    answer = await session.expect("PASV", thing=session.thing)
+    try:
+        return parse_pasv(answer.text)[1]
+    except ProtocolError as error:
+        raise ClientError(Outcome.PROTOCOL, f"{session.thing}: {error}", reply=answer) from error
+
+
+async def _connect(session: Session, port: int, thing: str) -> Wire:
+    try:
+        if session.proxy is None:
+            sock = await dial(session.control.peer, port)
+        else:
+            sock = await dial_through(session.proxy, session.host, port, session.connect_timeout)
+        if session.plan is None:
+            return Wire(sock)
+        wire = await Wire.secure(
+            sock, session.plan.context, server_side=False, session=session.control.session, hostname=session.host
+        )
+        if session.plan.pin is None or not isinstance(wire.socket, ssl.SSLSocket):
+            return wire
+        pin = spki_pin(wire.socket.getpeercert(True))
+    except NetError as error:
+        raise from_net(f"{thing}: data connection", error) from error
+    if pin != session.plan.pin:
+        wire.abort()
+        raise ClientError(Outcome.PIN, f"{thing}: the data connection leads to another server, with the key {pin}")
+    return wire

@@ -1,0 +1,114 @@
+"""One logged-in session: single commands with their meaning, and the lease of its dialogue for a transfer.
+
+Paths go as the caller wrote them. The working directory is the login directory, except within `inside`, which is
+there for servers that list nothing but where they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from ftlite.client.control import Control
+from ftlite.client.errors import ClientError, Outcome, from_reply
+from ftlite.client.features import Features, Quirks
+from ftlite.client.trust import Plan
+from ftlite.net.proxy import Proxy
+from ftlite.protocol.errors import ProtocolError
+from ftlite.protocol.replies import Reply
+from ftlite.protocol.text import unquote_path
+
+_FAREWELL = 2.0  # seconds for QUIT and its reply
+
+
+class Session:
+    """What `open_session` gives.
+
+    Attributes:
+        control: the dialogue. One task at a time uses it; the client leases sessions for that.
+        thing: the server, for messages.
+        host: the name that certificates are checked against.
+        greeting: the server's first words.
+        features, quirks: what it offers, and what it refused.
+        plan: how data connections are verified; None: they go in clear.
+        stall: seconds without any byte.
+        connect_timeout: seconds for a data connection to come about.
+        proxy: what data connections go through, as the control connection does.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        thing: str,
+        host: str,
+        greeting: Reply,
+        features: Features,
+        plan: Plan | None,
+        stall: float,
+        connect_timeout: float,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self.control = control
+        self.thing = thing
+        self.host = host
+        self.greeting = greeting
+        self.features = features
+        self.quirks = Quirks()
+        self.plan = plan
+        self.stall = stall
+        self.connect_timeout = connect_timeout
+        self.proxy = proxy
+        self.hash_chosen: str | None = None  #: what OPTS HASH was last told
+        self._home: str | None = None
+
+    @property
+    def broken(self) -> ClientError | None:
+        """Why nothing more can be asked; None while the session stands."""
+        return self.control.broken
+
+    async def ask(self, name: str, argument: str = "") -> Reply:
+        """One command, its final reply, whatever that is."""
+        return await self.control.ask(name, argument)
+
+    async def expect(self, name: str, argument: str = "", *, thing: str | None = None, also: int = 0) -> Reply:
+        """One command that must end with 2xx (or the code `also`); else ClientError naming `thing` (the argument)."""
+        answer = await self.ask(name, argument)
+        if not answer.completed and answer.code != also:
+            raise from_reply(thing if thing is not None else argument or self.thing, name, answer)
+        return answer
+
+    @asynccontextmanager
+    async def inside(self, path: str) -> AsyncIterator[None]:
+        """Work in the directory `path`, then go back to the login directory.
+
+        Raises:
+            ClientError: the server does not let us in, or gave a working directory that cannot be read.
+        """
+        if self._home is None:
+            answer = await self.expect("PWD")
+            try:
+                self._home = unquote_path(answer.first)
+            except ProtocolError as error:
+                raise ClientError(Outcome.PROTOCOL, f"{self.thing}: {error}", reply=answer) from error
+        await self.expect("CWD", path)
+        try:
+            yield
+        finally:
+            if self.broken is None:
+                try:
+                    await self.expect("CWD", self._home)
+                except BaseException:
+                    await self.control.close()  # the next relative path would mean something else
+                    raise
+
+    async def quit(self) -> None:
+        """Say goodbye and close; never raises, never takes longer than 2 s."""
+        with trio.move_on_after(_FAREWELL):
+            try:
+                if self.broken is None:
+                    await self.ask("QUIT")
+            except ClientError:
+                pass
+        await self.control.close()

@@ -1,0 +1,185 @@
+"""A wire into a file. `choose` picks the way:
+
+    the first 64 KiB                          gathered on the loop, written in one hop (all there is of a small file)
+    clear, nothing to compute, os.splice      socket to pipe to file in worker slices
+    TLS, a digest, TYPE A or no os.splice     blocks received, hashed, converted and written in worker slices
+
+What came before a failure is written all the same: an upload may be resumed from it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from functools import partial
+
+import trio
+
+from ftlite.movers.errors import DiskFault, MoverError
+from ftlite.movers.flow import SMALL, Flow, Turn, block_buffer, drive
+from ftlite.movers.memory import receive_once
+from ftlite.net.errors import from_broken
+from ftlite.net.wire import Wire
+
+_PIPE = 1 << 20
+
+
+async def receive_file(wire: Wire, fd: int, offset: int | None, flow: Flow) -> int:
+    """Write what comes until the clean end to the file `fd` from `offset` on; None: where the file stands (a stream).
+
+    What came before a failure is in the file too, for a resume; only a cancellation may leave 64 KiB of it out.
+
+    Returns:
+        Payload bytes received (before conversion, where there is one).
+
+    Raises:
+        MoverError: STALLED, LOST, TRUNCATED.
+        DiskFault: the file cannot be written.
+    """
+    sink = _Sink(fd, offset, flow)
+    head, ended, failure = await _gather(wire, flow)
+    if head or ended:
+        try:
+            await trio.to_thread.run_sync(partial(sink.write, head, last=ended), limiter=flow.limiter)
+        except OSError as error:
+            raise DiskFault(error) from error
+    if failure is not None:
+        raise failure
+    gathered = len(head)
+    del head  # a long transfer need not keep it
+    if ended:
+        return gathered
+    return gathered + await drive(wire, flow, choose(wire, sink, flow), sending=False)
+
+
+def choose(wire: Wire, sink: _Sink, flow: Flow) -> Turn:
+    """The way for what does not fit into the first gathering (see the top of this file)."""
+    if wire.tls or flow.hasher is not None or flow.convert is not None or not hasattr(os, "splice"):
+        return _Blocks(wire, sink)
+    return _Splice(wire, sink)
+
+
+async def _gather(wire: Wire, flow: Flow) -> tuple[memoryview, bool, MoverError | None]:
+    """Up to SMALL bytes, whether the clean end came behind them, and what went wrong instead."""
+    buffer = memoryview(bytearray(SMALL))
+    have = 0
+    try:
+        while have < SMALL:
+            allowed = await flow.allowed(SMALL - have)
+            while (got := receive_once(wire, buffer[have : have + allowed])) is None:
+                await flow.wait(wire.readable)
+            flow.unused(allowed - got)
+            flow.advance(got)
+            have += got
+            if got == 0:
+                return buffer[:have], True, None
+    except MoverError as error:
+        return buffer[:have], False, error
+    return buffer, False, None
+
+
+class _Sink:
+    """The file's end of it: digest, conversion, position."""
+
+    def __init__(self, fd: int, offset: int | None, flow: Flow) -> None:
+        self.fd = fd
+        self.offset = offset
+        self._flow = flow
+
+    def write(self, data: bytes | memoryview, *, last: bool = False) -> None:
+        """Write all of `data`, and at the `last` what the conversion kept back."""
+        convert = self._flow.convert
+        if convert is not None:
+            data = convert.feed(bytes(data)) + (convert.finish() if last else b"")
+        if self._flow.hasher is not None and data:
+            self._flow.hasher.update(data)
+        rest = memoryview(data)
+        while rest:
+            if self.offset is None:
+                rest = rest[os.write(self.fd, rest) :]
+            else:
+                count = os.pwrite(self.fd, rest, self.offset)
+                self.offset += count
+                rest = rest[count:]
+
+
+class _Blocks:
+    """Blocks through memory. The buffer is the worker's and lent for one turn: a slow peer holds none."""
+
+    def __init__(self, wire: Wire, sink: _Sink) -> None:
+        self._wire = wire
+        self._sink = sink
+        self._ended = False
+
+    def __call__(self, most: int) -> int | None:
+        if self._ended:
+            return 0
+        buffer = block_buffer()[:most]
+        have = 0
+        try:
+            while have < len(buffer):
+                got = self._wire.recv_into(buffer[have:])
+                if got is None:
+                    break
+                if got == 0:
+                    self._ended = True
+                    break
+                have += got
+        finally:
+            # On an error too: what came before it may be resumed from.
+            if have or self._ended:
+                self._sink.write(buffer[:have], last=self._ended)
+        return have or (0 if self._ended else None)
+
+
+class _Splice:
+    """Pages move from the socket through a pipe into the file without a visit to our memory.
+
+    The pipe is made for each turn and empty at its end: making it costs 4 us, and a slow peer holds no descriptor.
+    """
+
+    def __init__(self, wire: Wire, sink: _Sink) -> None:
+        self._wire = wire
+        self._sink = sink
+
+    def __call__(self, most: int) -> int | None:
+        try:
+            out, into = os.pipe()
+        except OSError:  # no descriptor is free, and a transfer that runs need not break for it
+            return _Blocks(self._wire, self._sink)(most)
+        try:
+            with suppress(OSError):  # the limit on pipe memory of unprivileged users; a small pipe works too
+                fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, _PIPE)
+            got = self._fill(into, min(most, _PIPE))
+            if got:
+                self._drain(out, got)
+            return got
+        finally:
+            os.close(out)
+            os.close(into)
+
+    def _fill(self, into: int, most: int) -> int | None:
+        try:
+            return os.splice(self._wire.socket.fileno(), into, most)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise from_broken(error, "the data connection") from error
+
+    def _drain(self, out: int, left: int) -> None:
+        sink = self._sink
+        while left:
+            try:
+                count = os.splice(out, sink.fd, left, offset_dst=sink.offset)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                data = os.read(out, left)  # append-only files and some file systems take no splice
+                sink.write(data)
+                left -= len(data)
+                continue
+            if sink.offset is not None:
+                sink.offset += count
+            left -= count

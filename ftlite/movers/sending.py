@@ -1,0 +1,158 @@
+"""A file onto a wire. `choose` picks the way:
+
+    up to 64 KiB, cached        read and sent on the loop, no thread
+    clear, nothing to compute   os.sendfile in worker slices
+    TLS, a digest or TYPE A     blocks read, hashed, converted and sent in worker slices
+
+os.sendfile reports trouble of either side in one errno: those of a broken connection (`_CONNECTION`) are the wire's,
+all others the disk's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ftlite.movers.cached import read_cached
+from ftlite.movers.errors import DiskFault, Kind, MoverError
+from ftlite.movers.flow import BLOCK, SMALL, Flow, Turn, block_buffer, drive
+from ftlite.movers.memory import push
+from ftlite.net.errors import from_broken
+from ftlite.net.wire import Wire
+
+_CONNECTION = {
+    errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT, errno.ESHUTDOWN,
+    errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.EHOSTDOWN, errno.ENOBUFS,
+}  # fmt: skip
+_NO_SENDFILE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_SENDFILE_MOST = 8 << 20
+
+
+async def send_file(wire: Wire, fd: int, offset: int, count: int | None, flow: Flow) -> int:
+    """Send `count` bytes of the file `fd` from `offset` on; None: up to the end that it has now.
+
+    The wire stays open: `Wire.finish` says the end. The file's own position is neither used nor moved.
+
+    Returns:
+        Payload bytes sent (after conversion, where there is one).
+
+    Raises:
+        MoverError: STALLED, LOST, or CHANGED when the file ends before `count` bytes.
+        DiskFault: the file cannot be read.
+    """
+    if count is None:
+        count = await _rest(fd, offset)
+    if 0 <= count <= SMALL:
+        data = read_cached(fd, offset, count)
+        if data is not None:
+            return await push(wire, _prepared(data, flow), flow)
+    return await drive(wire, flow, choose(wire, fd, offset, count, flow), sending=True)
+
+
+def choose(wire: Wire, fd: int, offset: int, count: int, flow: Flow) -> Turn:
+    """The way for a transfer that is not tried on the loop (see the top of this file)."""
+    if wire.tls or flow.hasher is not None or flow.convert is not None or not hasattr(os, "sendfile"):
+        return _Blocks(wire, fd, offset, count, flow)
+    return _Sendfile(wire, fd, offset, count, flow)
+
+
+async def _rest(fd: int, offset: int) -> int:
+    try:
+        return max(0, os.fstat(fd).st_size - offset)
+    except OSError as error:
+        raise DiskFault(error) from error
+
+
+def _prepared(data: bytes, flow: Flow) -> bytes:
+    if flow.hasher is not None:
+        flow.hasher.update(data)
+    return data if flow.convert is None else flow.convert.feed(data) + flow.convert.finish()
+
+
+class _Sendfile:
+    """The kernel carries the bytes."""
+
+    def __init__(self, wire: Wire, fd: int, offset: int, count: int, flow: Flow) -> None:
+        self._wire = wire
+        self._fd = fd
+        self._offset = offset
+        self._left = count
+        self._flow = flow
+        self._blocks: _Blocks | None = None
+
+    def __call__(self, most: int) -> int | None:
+        if self._blocks is not None:
+            return self._blocks(most)
+        if self._left == 0:
+            return 0
+        try:
+            sent = os.sendfile(
+                self._wire.socket.fileno(), self._fd, self._offset, min(self._left, most, _SENDFILE_MOST)
+            )
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno in _NO_SENDFILE:
+                self._blocks = _Blocks(self._wire, self._fd, self._offset, self._left, self._flow)
+                return self._blocks(most)
+            if error.errno in _CONNECTION:
+                raise from_broken(error, "the data connection") from error
+            raise
+        if sent == 0:
+            raise _shrank()
+        self._offset += sent
+        self._left -= sent
+        return sent
+
+
+class _Blocks:
+    """Blocks through memory: one is read when the one before is wholly sent.
+
+    They are read into the worker's buffer, which is lent for one turn; what a slow peer leaves over is copied out.
+    """
+
+    def __init__(self, wire: Wire, fd: int, offset: int, count: int, flow: Flow) -> None:
+        self._wire = wire
+        self._fd = fd
+        self._offset = offset
+        self._left = count
+        self._flow = flow
+        self._over = b""
+        self._converted = flow.convert is None
+
+    def __call__(self, most: int) -> int | None:
+        block: bytes | memoryview = self._over
+        while not block:
+            if self._left == 0 and self._converted:
+                return 0
+            block = self._next(most)
+        rest, total = memoryview(block), 0
+        while rest and (sent := self._wire.send(rest)) is not None:
+            rest = rest[sent:]
+            total += sent
+        self._over = bytes(rest)
+        return total or None
+
+    def _next(self, most: int) -> bytes | memoryview:
+        convert = self._flow.convert
+        if self._left == 0:
+            self._converted = True
+            return b"" if convert is None else convert.finish()
+        data = self._read(min(max(most, 1), self._left, BLOCK))
+        if not data:
+            raise _shrank()
+        self._offset += len(data)
+        self._left -= len(data)
+        if self._flow.hasher is not None:
+            self._flow.hasher.update(data)
+        return data if convert is None else convert.feed(data)
+
+    def _read(self, most: int) -> bytes | memoryview:
+        if not hasattr(os, "preadv"):
+            return os.pread(self._fd, most, self._offset)
+        buffer = block_buffer()[:most]
+        return buffer[: os.preadv(self._fd, [buffer], self._offset)]
+
+
+def _shrank() -> MoverError:
+    return MoverError(Kind.CHANGED, "the file became shorter while it was sent")

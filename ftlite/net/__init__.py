@@ -1,0 +1,1 @@
+"""Sockets and TLS: everything that turns an address into a connected wire. Knows no verb."""

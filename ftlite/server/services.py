@@ -1,0 +1,67 @@
+"""What all sessions of one server share, and the ways from the event loop to the disk and back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+from attrs import define, field
+
+from ftlite.config.models import ServerConfig, User
+from ftlite.gate.accounts import Keeper
+from ftlite.movers import Pace
+from ftlite.net.passive import PassivePool
+from ftlite.net.tls import ServerTls
+from ftlite.server.census import Census
+from ftlite.server.log import EventLog
+from ftlite.storage.local import LocalStore
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class Services:
+    """One of these a server; every session holds it."""
+
+    config: ServerConfig
+    log: EventLog
+    store: LocalStore
+    keeper: Keeper
+    passive: PassivePool
+    tls: ServerTls | None
+    census: Census
+    disk: trio.CapacityLimiter
+    hashes: trio.CapacityLimiter
+    draining: bool = False
+    idle_digests: Callable[[User, str], None] | None = None  #: told of each upload, where the policy is to hash all
+    _numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
+    _shares: dict[tuple[str, int], trio.CapacityLimiter] = field(factory=dict)
+    _paces: dict[tuple[str, str, int], Pace] = field(factory=dict)
+
+    def next_number(self) -> int:
+        """A number for a session, unique in the life of this server."""
+        return next(self._numbers)
+
+    async def on_disk(self, work: Callable[[], T], user: User | None = None) -> T:
+        """Run blocking `work` in a worker thread and give back what it returns or raises; `user` waits for a share."""
+        if user is None:
+            return await trio.to_thread.run_sync(work, limiter=self.disk)
+        async with self.share(user, self.disk):
+            return await trio.to_thread.run_sync(work, limiter=self.disk)
+
+    def share(self, user: User, whole: trio.CapacityLimiter) -> trio.CapacityLimiter:
+        """Half of `whole`, which is all that one user gets: the sessions of the others always find some left."""
+        half = trio.CapacityLimiter(max(1, int(whole.total_tokens) // 2))
+        return self._shares.setdefault((user.name, id(whole)), half)
+
+    def pace(self, user: User | None, direction: str) -> Pace | None:
+        """A speed limit for a session of `user`, "down" or "up": its own under the user's, if there are any."""
+        limits, down = self.config.limits, direction == "down"
+        own = limits.rate_down if down else limits.rate_up
+        shared = 0 if user is None else user.rate_down if down else user.rate_up
+        parent = None
+        if user is not None and shared:
+            parent = self._paces.setdefault((user.name, direction, shared), Pace(shared))
+        return Pace(own, parent) if own else parent

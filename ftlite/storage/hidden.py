@@ -1,0 +1,198 @@
+"""Where the store keeps what no client may see: `.ftlite/` at the root, and parts beside targets on other mounts.
+
+Nothing is made before it is needed, so a read-only root serves reading; where `.ftlite/` cannot be made (a root that
+the server's account may not write), parts live beside their targets and are remembered only as long as the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from attrs import define, field
+
+from ftlite.storage.syscalls import DIRECTORY, mount_of, names_in, proc
+
+HOME = b".ftlite"
+BESIDE = b".ftlite-part-"
+_PARTS = b"parts"
+_ELSEWHERE = b"elsewhere"
+_MOST_REMEMBERED = 1 << 20  # bytes of paths: a bound for the file and for what is kept in memory
+_UNMAKEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP)
+
+
+def is_hidden(name: bytes) -> bool:
+    """Whether a listing leaves this name out; the gate refuses it, so no verb reaches it either."""
+    return name == HOME or name.startswith(HOME + b"-")
+
+
+@define(eq=False)
+class Home:
+    """A directory that holds parts whose names begin with `prefix`. Whoever asked for it closes it, once or twice."""
+
+    fd: int
+    prefix: bytes
+    _open: bool = field(default=True, init=False)
+
+    def names(self) -> list[bytes]:
+        """Names of the parts here, in no order."""
+        return [name for name in names_in(self.fd) if name.startswith(self.prefix)]
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self.fd)
+
+
+class Hidden:
+    """The hidden places below one root, opened anew at each use: who removes `.ftlite/` meanwhile breaks nothing."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._used: set[bytes] = set()
+
+    def directory(self, *, make: bool) -> int | None:
+        """A descriptor of `.ftlite/`; None when it is not there, or (`make`) cannot be made."""
+        return self._open(self._root, HOME, make=make)
+
+    def home(self, parent: int, *, make: bool) -> Home:
+        """Where parts for targets in the directory `parent` live: on its mount, or no rename could publish them."""
+        shared = self._shared(make=make)
+        if shared is not None:
+            home = Home(shared, b"")
+            try:
+                if mount_of(shared) == mount_of(parent):
+                    return home
+            except BaseException:
+                home.close()
+                raise
+            home.close()
+        if make:
+            self._remember(parent)
+        return Home(os.open(b".", DIRECTORY, dir_fd=parent), BESIDE)
+
+    def sweep(self, clean: Callable[[Home], int]) -> int:
+        """Call `clean` (which answers how many parts it removed) for every home that is known; returns the sum."""
+        removed = 0
+        shared = self._shared(make=False)
+        if shared is not None:
+            with _closing(Home(shared, b"")) as home:
+                removed += clean(home)
+        with self._lock:
+            remembered = self._used | self._recall()
+            holding = set()
+            for path in remembered:
+                with suppress(OSError), _closing(Home(self._walk(path), BESIDE)) as home:
+                    removed += clean(home)
+                    if home.names():
+                        holding.add(path)
+            if self._used | holding != remembered:
+                self._rewrite(self._used | holding)
+        return removed
+
+    def _shared(self, *, make: bool) -> int | None:
+        home = self.directory(make=make)
+        if home is None:
+            return None
+        try:
+            return self._open(home, _PARTS, make=make)
+        finally:
+            os.close(home)
+
+    def _open(self, parent: int, name: bytes, *, make: bool) -> int | None:
+        while True:
+            try:
+                return os.open(name, DIRECTORY, dir_fd=parent)
+            except FileNotFoundError:
+                if not make:
+                    return None
+            except OSError as error:
+                if error.errno in _UNMAKEABLE:
+                    return None
+                raise
+            try:
+                os.mkdir(name, 0o700, dir_fd=parent)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if error.errno in _UNMAKEABLE:
+                    return None
+                raise
+
+    def _remember(self, parent: int) -> None:
+        """Note a directory for the sweeper, before the first part is made in it, as its path below the root."""
+        root, path = (os.readlink(os.fsencode(proc(fd))) for fd in (self._root, parent))
+        below = os.path.relpath(path, root)
+        with self._lock:
+            if below in self._used or below.startswith(b".."):
+                return
+            if sum(map(len, self._used)) + len(below) > _MOST_REMEMBERED:
+                return
+            self._used.add(below)
+            fd = self._file(os.O_WRONLY | os.O_APPEND | os.O_CREAT, make=True)
+            if fd is None:
+                return
+            try:
+                if os.fstat(fd).st_size + len(below) < _MOST_REMEMBERED:
+                    os.write(fd, below + b"\0")
+            finally:
+                os.close(fd)
+
+    def _recall(self) -> set[bytes]:
+        fd = self._file(os.O_RDONLY, make=False)
+        if fd is None:
+            return set()
+        with os.fdopen(fd, "rb") as file:
+            return {path for path in file.read(_MOST_REMEMBERED).split(b"\0") if path}
+
+    def _rewrite(self, paths: set[bytes]) -> None:
+        """Forget the directories that hold no part any more; those used by this process stay, one may begin there."""
+        fresh = _ELSEWHERE + b".new"
+        fd = self._file(os.O_WRONLY | os.O_CREAT | os.O_TRUNC, make=False, name=fresh)
+        home = self.directory(make=False)
+        if fd is None or home is None:
+            return
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.writelines(path + b"\0" for path in sorted(paths))
+            os.rename(fresh, _ELSEWHERE, src_dir_fd=home, dst_dir_fd=home)
+        finally:
+            os.close(home)
+
+    def _file(self, flags: int, *, make: bool, name: bytes = _ELSEWHERE) -> int | None:
+        home = self.directory(make=make)
+        if home is None:
+            return None
+        try:
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=home)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in _UNMAKEABLE:
+                return None
+            raise
+        finally:
+            os.close(home)
+
+    def _walk(self, path: bytes) -> int:
+        """Open a remembered directory, following no link: somebody may have put one there since."""
+        fd = os.open(b".", DIRECTORY, dir_fd=self._root)
+        for name in path.split(b"/"):
+            try:
+                deeper = os.open(name, DIRECTORY, dir_fd=fd)
+            finally:
+                os.close(fd)
+            fd = deeper
+        return fd
+
+
+@contextmanager
+def _closing(home: Home) -> Iterator[Home]:
+    try:
+        yield home
+    finally:
+        home.close()

@@ -1,0 +1,161 @@
+"""Names: made, moved, removed, dated. One lock orders everything that changes what a name means in this store.
+
+Nothing here follows a link in the last component, and no directory is ever replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+
+from ftlite.config.models import Durability, StorageConfig
+from ftlite.storage.acl import default_acl
+from ftlite.storage.errors import Kind, StorageError
+from ftlite.storage.granted import Granted
+from ftlite.storage.parts import Parts
+from ftlite.storage.syscalls import DIRECTORY, lookup, pin, proc, rename_new, sync_directory, told
+
+
+class Names:
+    """Changes names below one root. Thread-safe; `lock` is held while a name changes its meaning, publishes too."""
+
+    def __init__(self, parts: Parts, config: StorageConfig) -> None:
+        self._parts = parts
+        self._config = config
+        self.lock = threading.Lock()
+
+    def mkdir(self, place: Granted) -> None:
+        """Make a directory, 0777 & ~umask, or as the parent's default ACL says.
+
+        Raises:
+            StorageError: EXISTS, NOT_FOUND (no such parent), DENIED, NO_ROOM.
+        """
+        with self.lock, told(place.path):
+            inherits = default_acl(place.parent) is not None
+            mode = 0o777 if inherits else 0o777 & ~self._config.umask
+            os.mkdir(place.name, mode, dir_fd=place.parent)
+            if not inherits:  # whatever the process's own umask took away
+                self._chmod(place, mode)
+            self._sync(place.parent)
+
+    def rmdir(self, place: Granted) -> None:
+        """Remove an empty directory; idle parts that nobody sees do not keep it.
+
+        Raises:
+            StorageError: NOT_EMPTY, NOT_DIRECTORY, NOT_FOUND, DENIED (the root), BUSY (a mount point).
+        """
+        _not_root(place)
+        with self.lock, told(place.path):
+            try:
+                os.rmdir(place.name, dir_fd=place.parent)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not self._clear(place):
+                    raise
+                os.rmdir(place.name, dir_fd=place.parent)
+
+    def unlink(self, place: Granted) -> None:
+        """Remove a file, link or special file, and what its owner has there of an unfinished upload, or that alone.
+
+        Raises:
+            StorageError: IS_DIRECTORY, NOT_FOUND, DENIED.
+        """
+        with self.lock, told(place.path):
+            try:
+                os.unlink(place.name, dir_fd=place.parent)
+            except FileNotFoundError:
+                if not self._parts.forget(place):
+                    raise
+            else:
+                self._parts.forget(place)
+
+    def rename(self, source: Granted, target: Granted, *, replace: bool) -> None:
+        """Give what stands at `source` the name `target`, at once. A file replaces a file if `replace`.
+
+        Raises:
+            StorageError: EXISTS (anything without `replace`, a directory always), NOT_FOUND, DENIED (the root),
+                BUSY (a mount point), UNSUPPORTED (another file system), BAD_NAME (a directory into itself).
+        """
+        _not_root(source)
+        _not_root(target)
+        with self.lock:
+            with told(source.path):
+                moved = os.stat(source.name, dir_fd=source.parent, follow_symlinks=False)
+            with told(target.path):
+                there = lookup(target.parent, target.name)
+                if there is not None and os.path.samestat(moved, there) and _same_name(source, target):
+                    return
+                if there is not None and (not replace or stat.S_ISDIR(there.st_mode) or stat.S_ISDIR(moved.st_mode)):
+                    raise StorageError(Kind.EXISTS, target.path, "already exists")
+                self._move(source, target, replace=there is not None, directory=stat.S_ISDIR(moved.st_mode))
+                self._sync(target.parent)
+                self._sync(source.parent)
+
+    def set_times(self, place: Granted, modify_ns: int) -> None:
+        """Set the time of last modification (ns since the epoch), of a link itself if it is one.
+
+        Raises:
+            StorageError: NOT_FOUND, DENIED, BAD_NAME (a time that the file system cannot hold).
+        """
+        with told(place.path):
+            facts = os.stat(place.name, dir_fd=place.parent, follow_symlinks=False)
+            times = (facts.st_atime_ns, modify_ns)
+            try:
+                os.utime(place.name, ns=times, dir_fd=place.parent, follow_symlinks=False)
+            except OverflowError as error:
+                raise StorageError(Kind.BAD_NAME, place.path, "a time that cannot be kept") from error
+
+    def set_mode(self, place: Granted, mode: int) -> None:
+        """Set permission bits, masked to 0777 & ~umask; a directory keeps its setgid and sticky bits.
+
+        Raises:
+            StorageError: NOT_FOUND, DENIED, NOT_PLAIN (a link).
+        """
+        with told(place.path):
+            self._chmod(place, mode & 0o777 & ~self._config.umask)
+
+    def _chmod(self, place: Granted, mode: int) -> None:
+        fd = pin(place.parent, place.name)
+        try:
+            now = os.fstat(fd).st_mode
+            if stat.S_ISLNK(now):
+                raise StorageError(Kind.NOT_PLAIN, place.path, "is a link, and links have no mode")
+            kept = now & (stat.S_ISGID | stat.S_ISVTX) if stat.S_ISDIR(now) else 0
+            os.chmod(proc(fd), mode | kept)
+        finally:
+            os.close(fd)
+
+    def _clear(self, place: Granted) -> bool:
+        fd = os.open(place.name, DIRECTORY, dir_fd=place.parent)
+        try:
+            return self._parts.clear(fd)
+        finally:
+            os.close(fd)
+
+    def _move(self, source: Granted, target: Granted, *, replace: bool, directory: bool) -> None:
+        try:
+            if replace:
+                os.rename(source.name, target.name, src_dir_fd=source.parent, dst_dir_fd=target.parent)
+            else:
+                rename_new(source.parent, source.name, target.parent, target.name)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                reason = "is on another file system: a rename cannot carry it there"
+                raise StorageError(Kind.UNSUPPORTED, target.path, reason) from error
+            if error.errno == errno.EINVAL and directory:
+                raise StorageError(Kind.BAD_NAME, target.path, "is inside of what would be moved there") from error
+            raise
+
+    def _sync(self, parent: int) -> None:
+        if self._config.durability is Durability.FSYNC:
+            sync_directory(parent)
+
+
+def _same_name(one: Granted, other: Granted) -> bool:
+    return one.name == other.name and os.path.samestat(os.fstat(one.parent), os.fstat(other.parent))
+
+
+def _not_root(place: Granted) -> None:
+    if place.name == b".":
+        raise StorageError(Kind.DENIED, place.path, "is the root, which stays what it is")

@@ -1,0 +1,111 @@
+"""Where a password comes from, in which order, and what is said when a source gives nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftlite.cli import credentials
+from ftlite.cli.credentials import Login, find_login
+from ftlite.cli.exits import CliError
+from ftlite.cli.flags import Options
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_sources_in_their_order(home: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "typed"
+
+    monkeypatch.setattr(credentials, "ask_password", answer)
+    assert find_login(Options(), "bob", "host", warnings.append).password == "typed"
+    assert asked == ["Password for bob@host: "]
+    write(home / ".netrc", "machine host login bob password from-netrc")
+    assert find_login(Options(), "bob", "host", warnings.append).password == "from-netrc"
+    monkeypatch.setenv("FTLITE_PASSWORD", "from-environment")
+    assert find_login(Options(), "bob", "host", warnings.append).password == "from-environment"
+    command = Options(password_command="printf 'from-command\\nmore'")
+    assert find_login(command, "bob", "host", warnings.append).password == "from-command"
+    file = Options(password_file=write(home / "pw", "from-file\r\nmore\n"), password_command="false")
+    assert find_login(file, "bob", "host", warnings.append).password == "from-file"
+    assert len(asked) == 1
+    assert warnings == []
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "secret" not in repr(Login("bob", "secret", "secret"))
+
+
+def test_netrc_gives_user_and_account_too(home: Path, warnings: list[str]) -> None:
+    write(home / ".netrc", "machine host login bob account acc password pw\ndefault login any password other\n")
+    assert find_login(Options(), None, "host", warnings.append) == Login("bob", "pw", "acc")
+    assert find_login(Options(), None, "elsewhere", warnings.append) == Login("any", "other")
+    assert find_login(Options(), "eve", "host", warnings.append) == Login("eve", None)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_netrc_that_others_can_read_is_warned_about(home: Path, warnings: list[str], mode: int, warned: bool) -> None:
+    write(home / ".netrc", "machine host login bob password pw", mode)
+    assert find_login(Options(), None, "host", warnings.append).password == "pw"
+    assert [text.startswith("others can read the passwords in ~/.netrc") for text in warnings] == [True] * warned
+
+
+def test_netrc_by_variable_and_by_flag(home: Path, monkeypatch: pytest.MonkeyPatch, warnings: list[str]) -> None:
+    monkeypatch.setenv("NETRC", str(write(home / "a", "machine host login bob password a")))
+    assert find_login(Options(), None, "host", warnings.append).password == "a"
+    other = Options(netrc_file=write(home / "b", "machine host login bob password b"))
+    assert find_login(other, None, "host", warnings.append).password == "b"
+
+
+def test_nothing_known_is_anonymous_and_asks_nobody(home: Path, warnings: list[str]) -> None:
+    assert find_login(Options(), None, "host", warnings.append) == Login()
+    assert find_login(Options(), "anonymous", "host", warnings.append) == Login("anonymous", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "user", "outcome", "words"),
+    [
+        (Options(password_file=Path("missing")), "bob", "NOT_FOUND", "missing: no such file"),
+        (Options(password_file=Path("empty")), "bob", "USAGE", "first line is empty"),
+        (Options(password_command="exit 3"), "bob", "LOGIN", "ended with status 3"),
+        (Options(password_command="true"), "bob", "LOGIN", "printed nothing"),
+        (Options(password_command="echo x"), None, "USAGE", "USER@host"),
+        (Options(netrc_file=Path("missing")), "bob", "NOT_FOUND", "missing: no such file"),
+        (Options(netrc_file=Path("broken")), "bob", "USAGE", "broken, line 1"),
+    ],
+)
+def test_a_source_that_gives_nothing_is_named(
+    home: Path, warnings: list[str], options: Options, user: str | None, outcome: str, words: str
+) -> None:
+    write(Path("empty"), "\n")
+    write(Path("broken"), "machin host login bob password pw\n")
+    with pytest.raises(CliError) as raised:
+        find_login(options, user, "host", warnings.append)
+    assert raised.value.outcome == outcome
+    assert words in raised.value.message
+    assert "pw" not in raised.value.message
+
+
+def test_no_answer_ends_the_line_of_the_question(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(prompt: str, stream: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", nobody)
+    assert credentials.ask_password("Password: ") is None
+    assert capsys.readouterr().err == "\n"

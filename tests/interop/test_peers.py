@@ -1,0 +1,60 @@
+"""The harness itself: a peer greets, lets its account in, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.interop.tools import plain_session
+from tests.peers.certificate import make_certificate
+from tests.peers.process import PeerMissing, family
+from tests.peers.servers import SERVERS, Tls
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_peer_is_gone_after_its_block_with_all_its_sessions(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="ftlite-interop-") as directory, contextlib.ExitStack() as clients:
+        home = Path(directory)
+        home.chmod(0o755)
+        (home / "root").mkdir()
+        try:
+            with SERVERS[name](home / "root", make_certificate(home / "certificate"), Tls.EXPLICIT) as server:
+                for _ in range(3):
+                    ftp = clients.enter_context(contextlib.closing(_Held(plain_session(server))))
+                    assert ftp.says_it_is_well()
+                held = family(server.pid)
+                assert server.pid in held
+        except PeerMissing as missing:
+            pytest.skip(str(missing))
+        assert [number for number in held if _lives(number)] == []
+        with pytest.raises(OSError), socket.create_connection((server.host, server.port), timeout=5):
+            pass
+
+
+def _lives(number: int) -> bool:
+    """Whether it is more than a zombie that waits for init."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class _Held:
+    """A session that stays open while its server dies."""
+
+    def __init__(self, session: contextlib.AbstractContextManager[object]):
+        self._session = session
+        self._ftp = session.__enter__()
+
+    def says_it_is_well(self) -> bool:
+        return bool(self._ftp.voidcmd("NOOP").startswith("200"))  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._session.__exit__(None, None, None)
