@@ -6,6 +6,7 @@ user without the right is the same as if it had not, so nobody learns names wher
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import unicodedata
@@ -59,7 +60,8 @@ class Gate:
         self._user = user
         rules = [(_encode(rule.path).strip(b"/"), rule.allow) for rule in user.rules]
         self._rules = sorted(rules, key=lambda rule: len(rule[0]), reverse=True)
-        self._root: _Directory | None = _Directory(self._open_root(store_root))
+        root, self._above = self._open_root(store_root)
+        self._root: _Directory | None = _Directory(root)
 
     def grant(self, path: str, right: Right = Right.NONE, *, follow: bool = True, nowait: bool = False) -> Granted:
         """Judge whether the user has all of `right` at `path`, and open the directory that holds it.
@@ -101,7 +103,35 @@ class Gate:
             os.close(found.parent)
             raise
         virtual = path if resolved == raw[1:] else "/" + resolved.decode("utf-8", "surrogateescape")
-        return Granted(found.parent, found.name, virtual, rights, self._user.name, found.exists)
+        real = self._above + resolved if resolved else self._above[:-1]
+        return Granted(found.parent, found.name, virtual, rights, self._user.name, real, found.exists)
+
+    def real(self, path: str) -> bytes:
+        """The path from the served root to which `path` leads, or would lead if all on the way were there.
+
+        What `Granted.real` will be for a name that is to come; rights are not asked for.
+
+        Args:
+            path: as for `grant`.
+
+        Raises:
+            StorageError: BAD_NAME, OUTSIDE, or FAULT after `close`.
+        """
+        raw = _encode(path)
+        _check(raw, path)
+        root = self._root
+        if root is None:
+            raise StorageError(Kind.FAULT, path, "the session has ended")
+        try:
+            found = self._resolver.find(root.fd, raw[1:].split(b"/") if raw != b"/" else [], follow=True, nowait=False)
+        except Stuck as stuck:
+            if stuck.errno in (errno.EXDEV, errno.ELOOP):
+                raise from_os_error(stuck, path) from stuck
+            parts = stuck.parts
+        else:
+            os.close(found.parent)
+            parts = found.parts
+        return self._above + b"/".join(parts) if parts else self._above[:-1]
 
     def rights(self, path: str) -> Right:
         """What the rules allow at `path`, a resolved virtual path: the longest rule that it is at or below decides."""
@@ -126,7 +156,8 @@ class Gate:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _open_root(self, store_root: int) -> int:
+    def _open_root(self, store_root: int) -> tuple[int, bytes]:
+        """Descriptor of the user's root and its path from the served one, which ends in ``/`` if it is not empty."""
         name = self._user.root
         if name.startswith("/"):
             raise StorageError(Kind.OUTSIDE, name, "a user's root is named from the served directory, without a '/'")
@@ -136,11 +167,12 @@ class Gate:
             found = self._resolver.find(store_root, parts, follow=True, nowait=False)
             try:
                 flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                return os.open(found.name, flags, dir_fd=found.parent)
+                fd = os.open(found.name, flags, dir_fd=found.parent)
             finally:
                 os.close(found.parent)
         except OSError as error:
             raise from_os_error(error, name) from error
+        return fd, b"".join(part + b"/" for part in found.parts)
 
     def _rights(self, raw: bytes) -> Right:
         for place, allow in self._rules:

@@ -25,6 +25,8 @@ class Granted:
         path: the resolved virtual path ("/rel/1.4/app.bin"), links resolved, surrogateescape for odd bytes.
         rights: what the rules allow at `path`.
         owner: the user's name; parts belong to it.
+        real: the resolved path from the served root, in bytes, without a leading ``/``, as it was when judged: the same
+            for users with different roots; ``b""`` for the served root itself.
         exists: whether the name was there when judged (a hint; storage finds out for itself).
     """
 
@@ -33,6 +35,7 @@ class Granted:
     path: str
     rights: Right
     owner: str
+    real: bytes
     exists: bool = True
     _open: bool = field(default=True, init=False, repr=False)
 

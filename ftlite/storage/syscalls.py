@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -15,6 +16,10 @@ from ftlite.storage.errors import from_os_error
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+_STATX_BTIME = 0x800
+_AT_SYMLINK_NOFOLLOW = 0x100
+_STATX_SIZE = 256  # the whole structure (linux/stat.h); the time of birth stands at octet 80
 _SYS_OPENAT2 = 437  # the same number on every architecture: it came after they were unified
 _RESOLVE_CACHED = 0x20
 
@@ -104,6 +109,35 @@ def rename_new(source: int, old: bytes, target: int, new: bytes) -> None:
         os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
     else:
         os.unlink(old, dir_fd=source)
+
+
+def born(parent: int, name: bytes) -> int:
+    """When what `name` is came to be, ns since the epoch: an inode's number is given again, its birth is not.
+
+    0 where the file system does not tell. A link is not followed.
+    """
+    if not hasattr(_LIBC, "statx"):
+        return 0
+    facts = ctypes.create_string_buffer(_STATX_SIZE)
+    if _LIBC.statx(parent, ctypes.c_char_p(name), _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, facts):
+        number = ctypes.get_errno()
+        if number in (errno.ENOSYS, errno.EPERM):  # an old kernel, a sandbox that does not know the call
+            return 0
+        raise OSError(number, os.strerror(number))
+    (known,) = struct.unpack_from("=I", facts, 0)
+    if not known & _STATX_BTIME:
+        return 0
+    seconds, fraction = struct.unpack_from("=qI", facts, 80)
+    return int(seconds) * 1_000_000_000 + int(fraction)
+
+
+def sync_filesystem(fd: int) -> None:
+    """Make all that was written to the file system of `fd` survive a loss of power; O_PATH will not do."""
+    if not hasattr(_LIBC, "syncfs"):
+        os.sync()
+    elif _LIBC.syncfs(fd):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def sync_directory(fd: int) -> None:
