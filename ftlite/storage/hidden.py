@@ -1,7 +1,8 @@
-"""Where the store keeps what no client may see: `.ftlite/` at the root, and parts beside targets on other mounts.
+"""Where the store keeps what no client may see: `.ftlite/` at the root, and hidden names beside targets elsewhere.
 
 Nothing is made before it is needed, so a read-only root serves reading; where `.ftlite/` cannot be made (a root that
-the server's account may not write), parts live beside their targets and are remembered only as long as the process.
+the server's account may not write), parts and trees that grow live beside their targets and are remembered only as long
+as the process.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ftlite.storage.syscalls import DIRECTORY, mount_of, names_in, proc
 
 HOME = b".ftlite"
 BESIDE = b".ftlite-part-"
-_PARTS = b"parts"
 _ELSEWHERE = b"elsewhere"
 _MOST_REMEMBERED = 1 << 20  # bytes of paths: a bound for the file and for what is kept in memory
 _UNMAKEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP)
@@ -29,16 +29,28 @@ def is_hidden(name: bytes) -> bool:
     return name == HOME or name.startswith(HOME + b"-")
 
 
+@frozen
+class Drawer:
+    """One sort of hidden things: their directory in `.ftlite/`, and how their names begin beside a target elsewhere."""
+
+    name: bytes
+    beside: bytes
+
+
+PARTS = Drawer(b"parts", BESIDE)
+TREES = Drawer(b"trees", b".ftlite-tree-")
+
+
 @define(eq=False)
 class Home:
-    """A directory that holds parts whose names begin with `prefix`. Whoever asked for it closes it, once or twice."""
+    """A directory that holds things whose names begin with `prefix`. Whoever asked for it closes it, once or twice."""
 
     fd: int
     prefix: bytes
     _open: bool = field(default=True, init=False)
 
     def names(self) -> list[bytes]:
-        """Names of the parts here, in no order."""
+        """Names of these things here, in no order."""
         return [name for name in names_in(self.fd) if name.startswith(self.prefix)]
 
     def close(self) -> None:
@@ -59,9 +71,9 @@ class Hidden:
         """A descriptor of `.ftlite/`; None when it is not there, or (`make`) cannot be made."""
         return self._open(self._root, HOME, make=make)
 
-    def home(self, parent: int, *, make: bool) -> Home:
-        """Where parts for targets in the directory `parent` live: on its mount, or no rename could publish them."""
-        shared = self._shared(make=make)
+    def home(self, parent: int, *, make: bool, drawer: Drawer = PARTS) -> Home:
+        """Where what targets in the directory `parent` grow from lives: on its mount, or no rename could publish it."""
+        shared = self.drawer(drawer.name, make=make)
         if shared is not None:
             home = Home(shared, b"")
             try:
@@ -73,12 +85,12 @@ class Hidden:
             home.close()
         if make:
             self._remember(parent)
-        return Home(os.open(b".", DIRECTORY, dir_fd=parent), BESIDE)
+        return Home(os.open(b".", DIRECTORY, dir_fd=parent), drawer.beside)
 
-    def sweep(self, clean: Callable[[Home], int]) -> int:
-        """Call `clean` (which answers how many parts it removed) for every home that is known; returns the sum."""
+    def sweep(self, clean: Callable[[Home], int], *, drawer: Drawer = PARTS) -> int:
+        """Call `clean` (which answers how many it removed) for every home of the drawer that is known; the sum."""
         removed = 0
-        shared = self._shared(make=False)
+        shared = self.drawer(drawer.name, make=False)
         if shared is not None:
             with _closing(Home(shared, b"")) as home:
                 removed += clean(home)
@@ -86,20 +98,21 @@ class Hidden:
             remembered = self._used | self._recall()
             holding = set()
             for path in remembered:
-                with suppress(OSError), _closing(Home(self._walk(path), BESIDE)) as home:
+                with suppress(OSError), _closing(Home(self.walk(path), drawer.beside)) as home:
                     removed += clean(home)
-                    if home.names():
+                    if any(is_hidden(name) for name in names_in(home.fd)):
                         holding.add(path)
             if self._used | holding != remembered:
                 self._rewrite(self._used | holding)
         return removed
 
-    def _shared(self, *, make: bool) -> int | None:
+    def drawer(self, name: bytes, *, make: bool) -> int | None:
+        """A descriptor of a directory in `.ftlite/`; None when it is not there, or (`make`) cannot be made."""
         home = self.directory(make=make)
         if home is None:
             return None
         try:
-            return self._open(home, _PARTS, make=make)
+            return self._open(home, name, make=make)
         finally:
             os.close(home)
 
@@ -178,8 +191,8 @@ class Hidden:
         finally:
             os.close(home)
 
-    def _walk(self, path: bytes) -> int:
-        """Open a remembered directory, following no link: somebody may have put one there since."""
+    def walk(self, path: bytes) -> int:
+        """Open a remembered directory below the root (O_PATH), following no link: one may have been put there since."""
         fd = os.open(b".", DIRECTORY, dir_fd=self._root)
         for name in path.split(b"/"):
             try:
