@@ -100,7 +100,7 @@ class Hidden:
             for path in remembered:
                 with suppress(OSError), _closing(Home(self.walk(path), drawer.beside)) as home:
                     removed += clean(home)
-                    if any(is_hidden(name) for name in names_in(home.fd)):
+                    if any(name.startswith(HOME + b"-") for name in names_in(home.fd)):
                         holding.add(path)
             if self._used | holding != remembered:
                 self._rewrite(self._used | holding)
