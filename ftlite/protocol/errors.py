@@ -27,10 +27,15 @@ class BadCommand(ProtocolError):
 
 
 class BadArgument(BadCommand):
-    """An argument that does not fit its verb (RFC 959 s.4.2.1: 501, or 504 for a parameter we do not have)."""
+    """An argument that does not fit its verb (RFC 959 s.4.2.1: 501, or 504 for a parameter we do not have).
 
-    def __init__(self, message: str, code: int = 501) -> None:
+    Attributes:
+        tag: that of a native command, where it could be read; the reply then carries it.
+    """
+
+    def __init__(self, message: str, code: int = 501, *, tag: int | None = None) -> None:
         super().__init__(message, code)
+        self.tag = tag
 
 
 class BadReply(ProtocolError):
@@ -38,7 +43,17 @@ class BadReply(ProtocolError):
 
 
 class BadFacts(ProtocolError):
-    """Facts, or a fact's value, that break the grammar of RFC 3659 s.7.2 or s.2.3."""
+    """Facts, or a fact's value, that break the grammar of RFC 3659 s.7.2 or s.2.3, or that of docs/protocol.md s.4.
+
+    Attributes:
+        tag: that of the native command or reply they stand in, where it could be read.
+        code: the reply code that says so: 501, or 504 for a value that the grammar has room for and nobody knows.
+    """
+
+    def __init__(self, message: str, *, tag: int | None = None, code: int = 501) -> None:
+        super().__init__(message)
+        self.tag = tag
+        self.code = code
 
 
 class BadListing(ProtocolError):

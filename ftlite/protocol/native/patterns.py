@@ -1,0 +1,112 @@
+"""Which paths of a tree are wanted: globs relative to the tree, with '/' between components, and as facts (s.5).
+
+A glob without '/' is matched against the last component at any depth, one with '/' against the whole relative path;
+``*`` and ``?`` stop at '/', ``**`` does not. One that ends in '/' matches directories only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+from ftlite.protocol.errors import BadFacts
+from ftlite.protocol.text import decode, encode, printable
+
+_PLAIN: Final = "._*?/-"
+_ENCODED: Final = re.compile(r"(?:[0-9A-Za-z._*?/-]|%[0-9A-Fa-f]{2})+")
+
+
+class Filter:
+    """Says of a path in a tree whether it is wanted: not excluded, and, for a file, included when anything is.
+
+    A directory that is not wanted is not entered. Directories need not match an `include`.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self.include = tuple(include)
+        self.exclude = tuple(exclude)
+        self._included = [_Glob(text) for text in include]
+        self._excluded = [_Glob(text) for text in exclude]
+
+    def __bool__(self) -> bool:
+        """Whether it leaves anything out at all."""
+        return bool(self.include or self.exclude)
+
+    def __call__(self, path: str, is_directory: bool) -> bool:
+        """Whether `path` ("a/b", relative to the tree) is wanted."""
+        if any(glob.matches(path, is_directory) for glob in self._excluded):
+            return False
+        return is_directory or not self._included or any(glob.matches(path, False) for glob in self._included)
+
+
+def format_patterns(patterns: Sequence[str]) -> str:
+    """The value of an include or exclude fact. Raises BadFacts for an empty pattern, which the fact cannot hold."""
+    if not all(patterns):
+        raise BadFacts("an empty pattern cannot be sent")
+    return ",".join(quote(encode(pattern), safe=_PLAIN).replace("~", "%7E") for pattern in patterns)
+
+
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """The patterns in the value of an include or exclude fact; none in an empty one. Raises BadFacts."""
+    if not text:
+        return ()
+    parts = text.split(",")
+    for part in parts:
+        if not _ENCODED.fullmatch(part):
+            raise BadFacts(f"'{printable(part[:80])}' is not a percent-encoded pattern")
+    return tuple(decode(unquote_to_bytes(part)) for part in parts)
+
+
+class _Glob:
+    def __init__(self, text: str) -> None:
+        self._directories_only = text.endswith("/")
+        body = text.rstrip("/")
+        self._whole = "/" in body
+        self._pattern = re.compile(_translate(body.removeprefix("/")), re.DOTALL)
+
+    def matches(self, path: str, is_directory: bool) -> bool:
+        if self._directories_only and not is_directory:
+            return False
+        return self._pattern.fullmatch(path if self._whole else path.rsplit("/", 1)[-1]) is not None
+
+
+_PIECE = re.compile(
+    r"(?P<deep>\*\*/)|(?P<all>\*\*)|(?P<some>\*)|(?P<one>\?)|\[(?P<not>[!^]?)(?P<set>.[^\]]*)\]|(?P<char>.)", re.DOTALL
+)
+_RANGE = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+
+
+def _translate(glob: str) -> str:
+    """The regular expression of `glob`; a bracket that never closes means itself, as in the shell."""
+    return "".join(_piece(match) for match in _PIECE.finditer(glob))
+
+
+def _piece(match: re.Match[str]) -> str:
+    if match["deep"]:
+        return "(?:.*/)?"
+    if match["all"]:
+        return ".*"
+    if match["some"]:
+        return "[^/]*"
+    if match["one"]:
+        return "[^/]"
+    if match["char"]:
+        return re.escape(match["char"])
+    inside = "".join(_members(part) for part in _RANGE.finditer(match["set"]))
+    if match["not"]:
+        return f"(?!/)[^{inside}]" if inside else "[^/]"
+    return f"(?!/)[{inside}]" if inside else "(?!)"
+
+
+def _members(part: re.Match[str]) -> str:
+    """One character, or a range; a range that runs backwards holds nothing, as for fnmatch."""
+    low, high, alone = part.groups()
+    if alone is not None:
+        return _escape(alone)
+    return f"{_escape(low)}-{_escape(high)}" if low <= high else ""
+
+
+def _escape(char: str) -> str:
+    return char if char.isalnum() else f"\\U{ord(char):08x}"
