@@ -59,7 +59,7 @@ class FailRequest:
 
 @frozen
 class GetTreeRequest:
-    """GET with ``type=tree`` (s.5). `entries`, `digests`, `inside` (octets of the next file) say what the client has."""
+    """GET with ``type=tree`` (s.5). `entries`, `digests` and `inside`, octets of the next file: what the client has."""
 
     tag: int
     path: str
