@@ -25,6 +25,7 @@ class Kind(enum.Enum):
     BAD_OFFSET = "bad-offset"  #: resume from where nothing stands
     READ_ONLY = "read-only"
     UNSUPPORTED = "unsupported"
+    FOREIGN = "foreign"  #: a tree would replace files that no tree put there
     FAULT = "fault"  #: I/O error, too many open files: not the client's doing
 
 

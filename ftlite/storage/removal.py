@@ -11,9 +11,8 @@ import secrets
 import stat
 from contextlib import suppress
 
-from ftlite.storage.syscalls import pin, proc
+from ftlite.storage.syscalls import LISTED, pin, proc
 
-_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ALL = 0o700
 
 
@@ -95,7 +94,7 @@ def _flatten(top: int, name: bytes, above: bytes) -> bool:
 
 def _open(parent: int, name: bytes) -> int:
     _make_ours(parent, name)
-    return os.open(name, _LISTED, dir_fd=parent)
+    return os.open(name, LISTED, dir_fd=parent)
 
 
 def _make_ours(parent: int, name: bytes) -> None:

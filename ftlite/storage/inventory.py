@@ -1,0 +1,120 @@
+"""Which files stand in a directory, in eight octets each: to find later what came there otherwise.
+
+A token is a digest over path and inode. An inode's number is given again when its file is gone, so times of birth
+decide where the file system tells them.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+from attrs import field, frozen
+
+from ftlite.storage.errors import Kind, StorageError
+from ftlite.storage.hidden import is_hidden
+from ftlite.storage.syscalls import LISTED, born, mount_of
+
+MOST = 4_000_000  #: files; beyond it an inventory does not tell them apart
+_DEEPEST = 512
+
+
+@frozen(eq=False)
+class Found:
+    """A file, link or special file in a tree; `parent` is open only until the walk goes on."""
+
+    path: bytes
+    parent: int
+    name: bytes
+    inode: int
+
+    @property
+    def token(self) -> int:
+        whole = b"%d\0%b" % (self.inode, self.path)
+        return int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest())
+
+
+def files_of(top: int, path: str) -> Iterator[Found]:
+    """All but directories below a directory, in no order, without what is hidden.
+
+    Args:
+        top: its descriptor.
+        path: what errors call it.
+
+    Raises:
+        StorageError: BUSY: something is mounted below it; UNSUPPORTED: beyond all depth.
+        OSError: as the disk says.
+    """
+    mount = mount_of(top)
+    stack: list[tuple[bytes, int, list[bytes]]] = []
+    try:
+        stack.append((b"", os.open(b".", LISTED, dir_fd=top), []))
+        yield from _files_in(*stack[-1])
+        while stack:
+            prefix, fd, ahead = stack[-1]
+            if not ahead:
+                stack.pop()
+                os.close(fd)
+                continue
+            name = ahead.pop()
+            try:
+                deeper = os.open(name, LISTED, dir_fd=fd)
+            except (FileNotFoundError, PermissionError):  # gone, or closed to us as it was when it was published
+                continue
+            stack.append((prefix + name + b"/", deeper, []))
+            if mount_of(deeper) != mount:
+                below = os.fsdecode(prefix + name)
+                raise StorageError(Kind.BUSY, path, f"another file system is mounted in it, at {below}")
+            if len(stack) > _DEEPEST:
+                raise StorageError(Kind.UNSUPPORTED, path, f"has directories more than {_DEEPEST} deep")
+            yield from _files_in(*stack[-1])
+    finally:
+        for _, fd, _ in stack:
+            os.close(fd)
+
+
+def _files_in(prefix: bytes, fd: int, directories: list[bytes]) -> Iterator[Found]:
+    with os.scandir(fd) as found:
+        for item in found:
+            name = os.fsencode(item.name)
+            if item.is_dir(follow_symlinks=False):
+                directories.append(name)
+            elif not is_hidden(name):
+                yield Found(prefix + name, fd, name, item.inode())
+
+
+@frozen(eq=False)
+class Inventory:
+    """What stood in a directory at a time.
+
+    Attributes:
+        made: that time, ns since the epoch by the clock of its file system; all its files were made before.
+        tokens: of its files and links, sorted; None: too many to keep.
+    """
+
+    made: int
+    tokens: array.array[int] | None = field(factory=lambda: array.array("Q"), repr=False)
+
+    def has(self, found: Found) -> bool:
+        """Whether this file stood there already; True as well when there were too many to tell."""
+        if self.tokens is None:
+            return True
+        token = found.token
+        at = bisect.bisect_left(self.tokens, token)
+        if at == len(self.tokens) or self.tokens[at] != token:
+            return False
+        with suppress(FileNotFoundError):  # only what changed since can be younger
+            changed = os.stat(found.name, dir_fd=found.parent, follow_symlinks=False).st_ctime_ns
+            return changed <= self.made or born(found.parent, found.name) <= self.made
+        return True
+
+
+def inventory(found: Iterator[Found], made: int) -> Inventory:
+    """An inventory of these."""
+    tokens = array.array("Q", (one.token for one in itertools.islice(found, MOST + 1)))
+    return Inventory(made, array.array("Q", sorted(tokens)) if len(tokens) <= MOST else None)
