@@ -12,8 +12,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 import trio
 
@@ -38,7 +40,13 @@ async def receive_file(wire: Wire, fd: int, offset: int | None, flow: Flow) -> i
         MoverError: STALLED, LOST, TRUNCATED.
         DiskFault: the file cannot be written.
     """
-    sink = _Sink(fd, offset, flow)
+    sink = Sink(fd, offset, flow)
+    gathered, ended = await receive_head(wire, sink, flow)
+    return gathered if ended else gathered + await receive_rest(wire, sink, flow)
+
+
+async def receive_head(wire: Wire, sink: Sink, flow: Flow) -> tuple[int, bool]:
+    """Write the first SMALL bytes; how many came, and whether the clean end did. Raises as `receive_file`."""
     head, ended, failure = await _gather(wire, flow)
     if head or ended:
         try:
@@ -47,17 +55,18 @@ async def receive_file(wire: Wire, fd: int, offset: int | None, flow: Flow) -> i
             raise DiskFault(error) from error
     if failure is not None:
         raise failure
-    gathered = len(head)
-    del head  # a long transfer need not keep it
-    if ended:
-        return gathered
-    return gathered + await drive(wire, flow, choose(wire, sink, flow), sending=False)
+    return len(head), ended
 
 
-def choose(wire: Wire, sink: _Sink, flow: Flow) -> Turn:
+async def receive_rest(wire: Wire, sink: Sink, flow: Flow) -> int:
+    """Write what comes behind the head; how much it was. Raises as `receive_file`."""
+    return await drive(wire, flow, choose(wire, sink, flow), sending=False)
+
+
+def choose(wire: Wire, sink: Sink, flow: Flow) -> Turn:
     """The way for what does not fit into the first gathering (see the top of this file)."""
-    if wire.tls or flow.hasher is not None or flow.convert is not None or not hasattr(os, "splice"):
-        return _Blocks(wire, sink)
+    if wire.tls or sink.hasher is not None or flow.convert is not None or not hasattr(os, "splice"):
+        return Blocks(wire, sink)
     return _Splice(wire, sink)
 
 
@@ -80,41 +89,66 @@ async def _gather(wire: Wire, flow: Flow) -> tuple[memoryview, bool, MoverError 
     return buffer, False, None
 
 
-class _Sink:
-    """The file's end of it: digest, conversion, position."""
+class Sink:
+    """The file's end of it: digest, conversion, position.
+
+    Attributes:
+        offset: up to here the file is written; None for a stream.
+        hasher: fed with what is written, as `flow.hasher` says at first.
+        on_written: called in the worker with each new `offset`.
+    """
 
     def __init__(self, fd: int, offset: int | None, flow: Flow) -> None:
         self.fd = fd
         self.offset = offset
+        self.hasher = flow.hasher
+        self.on_written: Callable[[int], None] | None = None
         self._flow = flow
+
+    def advance(self, count: int) -> None:
+        """`count` more bytes are in the file."""
+        if self.offset is not None:
+            self.offset += count
+            if self.on_written is not None:
+                self.on_written(self.offset)
 
     def write(self, data: bytes | memoryview, *, last: bool = False) -> None:
         """Write all of `data`, and at the `last` what the conversion kept back."""
         convert = self._flow.convert
         if convert is not None:
             data = convert.feed(bytes(data)) + (convert.finish() if last else b"")
-        if self._flow.hasher is not None and data:
-            self._flow.hasher.update(data)
+        if self.hasher is not None and data:
+            self.hasher.update(data)
         rest = memoryview(data)
         while rest:
             if self.offset is None:
                 rest = rest[os.write(self.fd, rest) :]
             else:
                 count = os.pwrite(self.fd, rest, self.offset)
-                self.offset += count
+                self.advance(count)
                 rest = rest[count:]
 
 
-class _Blocks:
-    """Blocks through memory. The buffer is the worker's and lent for one turn: a slow peer holds none."""
+class Writes(Protocol):
+    """Takes all of a block, which is valid for this call only; `last`: none comes behind it."""
 
-    def __init__(self, wire: Wire, sink: _Sink) -> None:
+    def write(self, data: bytes | memoryview, *, last: bool = False) -> None: ...
+
+
+class Blocks:
+    """Blocks through memory. The buffer is the worker's and lent for one turn: a slow peer holds none.
+
+    Attributes:
+        ended: the clean end came, and `sink` knows.
+    """
+
+    def __init__(self, wire: Wire, sink: Writes) -> None:
         self._wire = wire
         self._sink = sink
-        self._ended = False
+        self.ended = False
 
     def __call__(self, most: int) -> int | None:
-        if self._ended:
+        if self.ended:
             return 0
         buffer = block_buffer()[:most]
         have = 0
@@ -124,14 +158,14 @@ class _Blocks:
                 if got is None:
                     break
                 if got == 0:
-                    self._ended = True
+                    self.ended = True
                     break
                 have += got
         finally:
             # On an error too: what came before it may be resumed from.
-            if have or self._ended:
-                self._sink.write(buffer[:have], last=self._ended)
-        return have or (0 if self._ended else None)
+            if have or self.ended:
+                self._sink.write(buffer[:have], last=self.ended)
+        return have or (0 if self.ended else None)
 
 
 class _Splice:
@@ -140,7 +174,7 @@ class _Splice:
     The pipe is made for each turn and empty at its end: making it costs 4 us, and a slow peer holds no descriptor.
     """
 
-    def __init__(self, wire: Wire, sink: _Sink) -> None:
+    def __init__(self, wire: Wire, sink: Sink) -> None:
         self._wire = wire
         self._sink = sink
 
@@ -148,7 +182,7 @@ class _Splice:
         try:
             out, into = os.pipe()
         except OSError:  # no descriptor is free, and a transfer that runs need not break for it
-            return _Blocks(self._wire, self._sink)(most)
+            return Blocks(self._wire, self._sink)(most)
         try:
             with suppress(OSError):  # the limit on pipe memory of unprivileged users; a small pipe works too
                 fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -180,6 +214,5 @@ class _Splice:
                 sink.write(data)
                 left -= len(data)
                 continue
-            if sink.offset is not None:
-                sink.offset += count
+            sink.advance(count)
             left -= count

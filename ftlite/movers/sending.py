@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from ftlite.movers.cached import read_cached
 from ftlite.movers.errors import DiskFault, Kind, MoverError
@@ -52,7 +53,7 @@ async def send_file(wire: Wire, fd: int, offset: int, count: int | None, flow: F
 def choose(wire: Wire, fd: int, offset: int, count: int, flow: Flow) -> Turn:
     """The way for a transfer that is not tried on the loop (see the top of this file)."""
     if wire.tls or flow.hasher is not None or flow.convert is not None or not hasattr(os, "sendfile"):
-        return _Blocks(wire, fd, offset, count, flow)
+        return Blocks(wire, _Reader(fd, offset, count, flow).next)
     return _Sendfile(wire, fd, offset, count, flow)
 
 
@@ -78,7 +79,7 @@ class _Sendfile:
         self._offset = offset
         self._left = count
         self._flow = flow
-        self._blocks: _Blocks | None = None
+        self._blocks: Blocks | None = None
 
     def __call__(self, most: int) -> int | None:
         if self._blocks is not None:
@@ -93,7 +94,7 @@ class _Sendfile:
             return None
         except OSError as error:
             if error.errno in _NO_SENDFILE:
-                self._blocks = _Blocks(self._wire, self._fd, self._offset, self._left, self._flow)
+                self._blocks = Blocks(self._wire, _Reader(self._fd, self._offset, self._left, self._flow).next)
                 return self._blocks(most)
             if error.errno in _CONNECTION:
                 raise from_broken(error, "the data connection") from error
@@ -105,53 +106,67 @@ class _Sendfile:
         return sent
 
 
-class _Blocks:
-    """Blocks through memory: one is read when the one before is wholly sent.
+class _Reader:
+    """The file's end of it: position, digest, conversion. Blocks are read into the worker's buffer."""
 
-    They are read into the worker's buffer, which is lent for one turn; what a slow peer leaves over is copied out.
-    """
-
-    def __init__(self, wire: Wire, fd: int, offset: int, count: int, flow: Flow) -> None:
-        self._wire = wire
+    def __init__(self, fd: int, offset: int, count: int, flow: Flow) -> None:
         self._fd = fd
         self._offset = offset
         self._left = count
         self._flow = flow
-        self._over = b""
         self._converted = flow.convert is None
 
-    def __call__(self, most: int) -> int | None:
-        block: bytes | memoryview = self._over
-        while not block:
-            if self._left == 0 and self._converted:
-                return 0
-            block = self._next(most)
-        rest, total = memoryview(block), 0
-        while rest and (sent := self._wire.send(rest)) is not None:
-            rest = rest[sent:]
-            total += sent
-        self._over = bytes(rest)
-        return total or None
-
-    def _next(self, most: int) -> bytes | memoryview:
+    def next(self, most: int) -> bytes | memoryview:
+        """The next block as it goes onto the wire, made of up to `most` bytes; empty at the end."""
         convert = self._flow.convert
-        if self._left == 0:
-            self._converted = True
-            return b"" if convert is None else convert.finish()
-        data = self._read(min(max(most, 1), self._left, BLOCK))
-        if not data:
-            raise _shrank()
-        self._offset += len(data)
-        self._left -= len(data)
-        if self._flow.hasher is not None:
-            self._flow.hasher.update(data)
-        return data if convert is None else convert.feed(data)
+        while self._left:
+            data = self._read(min(max(most, 1), self._left, BLOCK))
+            if not data:
+                raise _shrank()
+            self._offset += len(data)
+            self._left -= len(data)
+            if self._flow.hasher is not None:
+                self._flow.hasher.update(data)
+            if convert is None:
+                return data
+            if converted := convert.feed(data):
+                return converted
+        if self._converted or convert is None:
+            return b""
+        self._converted = True
+        return convert.finish()
 
     def _read(self, most: int) -> bytes | memoryview:
         if not hasattr(os, "preadv"):
             return os.pread(self._fd, most, self._offset)
         buffer = block_buffer()[:most]
         return buffer[: os.preadv(self._fd, [buffer], self._offset)]
+
+
+class Blocks:
+    """Blocks through memory: one is asked for when the one before is wholly sent.
+
+    They may lie in the worker's buffer, which is lent for one turn; what a slow peer leaves over is copied out.
+
+    Args:
+        ask: gives a block of about so many bytes, valid until it is asked again; empty at the end.
+    """
+
+    def __init__(self, wire: Wire, ask: Callable[[int], bytes | memoryview]) -> None:
+        self._wire = wire
+        self._ask = ask
+        self._over = b""
+
+    def __call__(self, most: int) -> int | None:
+        block = self._over or self._ask(most)
+        if not block:
+            return 0
+        rest, total = memoryview(block), 0
+        while rest and (sent := self._wire.send(rest)) is not None:
+            rest = rest[sent:]
+            total += sent
+        self._over = bytes(rest)
+        return total or None
 
 
 def _shrank() -> MoverError:
