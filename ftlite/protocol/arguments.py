@@ -52,6 +52,8 @@ class Argument(enum.Enum):
     LEVEL = enum.auto()  #: "C" or "P" (RFC 2228 s.3 PROT)
     MECHANISM = enum.auto()  #: "TLS" (RFC 4217 s.4)
     SITE = enum.auto()  #: the Command behind SITE
+    WAIT = enum.auto()  #: a WaitRequest without a tag (docs/protocol.md s.8)
+    TAGGED = enum.auto()  #: a request of native mode, which is not for parsers here; anything in stock
 
 
 MOST: Final = 2**63 - 1  #: the largest number taken: what file systems count with
@@ -233,4 +235,6 @@ _PARSERS: Final[Mapping[Argument, Callable[[str], Any]]] = {
     Argument.LEVEL: _level,
     Argument.MECHANISM: _mechanism,
     Argument.SITE: _text,
+    Argument.WAIT: _text,
+    Argument.TAGGED: str,
 }

@@ -15,6 +15,8 @@ from attrs import frozen
 
 from ftlite.protocol.arguments import TransferType
 from ftlite.protocol.errors import OutOfStep
+from ftlite.protocol.native.requests import AbortRequest
+from ftlite.protocol.native.values import read_tag
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.verbs import Command
 
@@ -60,6 +62,8 @@ _WHOLE: Final = (Demand(lambda d, _: not d.restart, 503, "REST goes with RETR an
 _SECURED: Final = Demand(lambda d, _: d.secured, 503, "Encrypt the session first: AUTH TLS.")
 _NOT_EPSV_ONLY: Final = Demand(lambda d, _: not d.epsv_only, 503, "After EPSV ALL there is only EPSV.")
 
+_NATIVE_OFFER: Final = "FTLITE"  #: the name that OPTS turns the native dialect on by (docs/protocol.md s.2)
+
 #: Verb -> what it asks for, in order; the first demand that does not hold is the answer. RFC 959 s.5.4 and s.6, RFC
 #: 2428 s.4 (EPSV ALL), RFC 2228 s.3 and RFC 4217 s.9 (PBSZ before PROT, both on a secured connection). A second AUTH
 #: would put TLS into TLS. REIN would have to end TLS and go on in clear (RFC 4217 s.11), which nothing here ever does.
@@ -86,7 +90,19 @@ DEMANDS: Final[Mapping[str, tuple[Demand, ...]]] = {
     "LIST": _TRANSFER,
     "NLST": _TRANSFER,
     "MLSD": _TRANSFER,
+    "OPTS": (
+        Demand(lambda d, c: d.login is Login.IN or not _to_native(c), 530, "Log in first: USER and PASS."),
+        Demand(
+            lambda d, c: d.protection == "P" or not d.protect_data or not _to_native(c),
+            503,
+            "Encrypt data first: PBSZ 0, then PROT P.",
+        ),
+    ),
+    "DONE": (Demand(lambda _, __: False, 503, "DONE belongs to the native dialect: OPTS FTLITE 1."),),
 }
+
+#: Verbs that end native mode, whatever they are answered (docs/protocol.md s.2).
+ENDS_NATIVE: Final = frozenset({"USER", "REIN", "AUTH", "PROT"})
 
 #: (verb, code of its final reply) -> where the login goes; anything else leaves it where it is. USER begins afresh at
 #: any time (RFC 959 s.4.1.1), so a refused one ends the login that was. AUTH moves it too, in `ServerDialogue.secure`.
@@ -171,6 +187,7 @@ class ServerDialogue:
     pbsz: bool  #: PBSZ was given
     protection: str  #: "C" or "P", as PROT set it
     transfer: Command | None  #: the one that has its preliminary reply and not yet its final one
+    native: bool  #: the native dialect is on; lines are to be parsed so
 
     def __init__(self, *, tls_required: bool = False, protect_data: bool | None = None, secured: bool = False) -> None:
         self.tls_required = tls_required
@@ -183,7 +200,7 @@ class ServerDialogue:
         self.login = Login.NEW
         self.user = self.restart = self.rename_from = self.allocated = self.transfer = None
         self.data = DataPlan()
-        self.epsv_only = self.pbsz = False
+        self.epsv_only = self.pbsz = self.native = False
         self.type_ = TransferType.IMAGE
         self.protection = "C"
 
@@ -197,8 +214,11 @@ class ServerDialogue:
     def admit(self, command: Command) -> Reply | None:
         """The reply that refuses `command` because it comes out of order, or None: run it.
 
-        Raises `OutOfStep` when it has to wait for the running transfer.
+        A tagged command may come at any time while native mode is on. Raises `OutOfStep` when another one has to wait
+        for the running transfer.
         """
+        if command.tag is not None:
+            return None if self.native else reply(503, "The native dialect is off: OPTS FTLITE 1.")
         if self.transfer is not None and not command.verb.during:
             raise OutOfStep(f"{command.verb.name} has to wait for the end of {self.transfer.verb.name}")
         if command.verb.login and self.login is not Login.IN:
@@ -211,12 +231,19 @@ class ServerDialogue:
     def answered(self, command: Command, answer: Reply) -> None:
         """Advance: `answer` is what `command` gets.
 
-        Raises `OutOfStep` for a code that is not in the verb's row, a second preliminary reply, or one to a verb that
+        Replies with a tag need not be told here: they change nothing, but are checked to carry it. Raises `OutOfStep`
+        for one that does not, a code that is not in the verb's row, a second preliminary reply, or one to a verb that
         is no transfer.
         """
         verb, code = command.verb, answer.code
+        if command.tag is not None and self.native and not isinstance(command.value, AbortRequest):
+            if read_tag(answer.first) != command.tag:
+                raise OutOfStep(f"{verb.name} of tag {command.tag} is answered without it")
+            return
         if not verb.may_reply(code):
             raise OutOfStep(f"{verb.name} is never answered with {code}")
+        if command.tag is not None:
+            return
         if answer.preliminary:
             self._begin(command)
             return
@@ -224,6 +251,10 @@ class ServerDialogue:
         self._move(verb.name, code)
         if (verb.name, code) == ("REIN", 220):
             self.reset()
+        if verb.name in ENDS_NATIVE:
+            self.native = False
+        elif _to_native(command) and code == 200:
+            self.native = True
         if (effect := EFFECTS.get((verb.name, code))) is not None:
             attribute, value = effect
             setattr(self, attribute, value(command.value))
@@ -260,3 +291,8 @@ class ServerDialogue:
         if self.tls_required and not self.secured:
             return "Encrypt the session first: AUTH TLS, then USER and PASS."
         return "Log in first: USER and PASS."
+
+
+def _to_native(command: Command) -> bool:
+    """Whether `command` is OPTS FTLITE."""
+    return command.verb.name == "OPTS" and command.value[0] == _NATIVE_OFFER

@@ -12,7 +12,8 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from ftlite.protocol.arguments import Argument, parse_argument
-from ftlite.protocol.errors import BadArgument, BadCommand
+from ftlite.protocol.errors import BadArgument, BadCommand, BadFacts
+from ftlite.protocol.native.requests import Request, parse_request, parse_wait
 from ftlite.protocol.text import decode, encode, printable
 
 #: Replies that any verb may get (RFC 959 s.5.4; 530 wherever a login is needed).
@@ -36,7 +37,7 @@ class Verb:
         summary: a line for HELP.
         login: it needs a login; without one it gets 530.
         masked: its argument is a secret and stays out of logs.
-        feat: its line in FEAT, less the space at the start; for MLST and HASH the first word of it.
+        feat: its line in FEAT, less the space at the start; for MLST, HASH and FTLITE the first word of it.
         during: it is answered while a transfer runs.
         alias_of: the verb that it is another name of.
         transfer: it uses a data connection.
@@ -125,6 +126,9 @@ _ROWS: Final = (
     Verb("XSHA256", _A.PATH, _DIGEST | {250}, "XSHA256 path: a file's SHA-256.", feat="XSHA256"),
     Verb("XCRC", _A.PATH, _DIGEST | {250}, "XCRC path: a file's CRC-32.", feat="XCRC"),
     Verb("XMD5", _A.PATH, _DIGEST | {250}, "XMD5 path: a file's MD5.", feat="XMD5"),
+    # The native dialect: docs/protocol.md. DONE has no reply of its own; WAIT has a plain form (s.8)
+    Verb("DONE", _A.TAGGED, _is(), "DONE tag=n;bytes=n;sha256=hex;: what a native PUT sent.", feat="FTLITE"),
+    Verb("WAIT", _A.WAIT, _DISK | {213, 426}, "WAIT [timeout=s;][since=v;][any=1; ]path: until it is published."),
     Verb("SITE", _A.SITE, _DISK | {200, 202, 214}, "SITE CHMOD|UTIME|HELP: what is particular here."),
 )
 _ALIASES: Final = {
@@ -166,13 +170,24 @@ class Command:
         name: the verb as sent, in capitals.
         verb: the row that answers it: for another name of a verb, that verb's own.
         text: the argument as sent, "" when there was none.
-        value: the argument's value; its type is with the members of `Argument`. Behind SITE it is a `Command` itself.
+        value: the argument's value; its type is with the members of `Argument`. Behind SITE it is a `Command` itself,
+            in native mode behind a tag a `Request`.
     """
 
     name: str
     verb: Verb
     text: str
     value: Any
+
+    @property
+    def tag(self) -> int | None:
+        """The tag of a tagged command, None for all others."""
+        return self.value.tag if isinstance(self.value, Request) else None
+
+    @property
+    def request(self) -> Request | None:
+        """What a tagged command, or a WAIT with or without a tag, asks for; None for all others."""
+        return self.value if isinstance(self.value, Request) else None
 
     @property
     def shown(self) -> str:
@@ -183,20 +198,32 @@ class Command:
         return f"<Command {self.shown}>"  # a traceback must not show a password
 
 
-def parse_command(line: bytes) -> Command:
-    """The command in `line`, which comes without its end.
+def parse_command(line: bytes, native: bool = False) -> Command:
+    """The command in `line`, which comes without its end; `native` where the session speaks the native dialect.
 
-    Raises `BadCommand` (500) for an unknown verb, `BadArgument` (501, 504, or what the kind of argument says).
+    Raises `BadCommand` (500) for an unknown verb, `BadArgument` (501, 504, or what the kind of argument says) with
+    the tag of a tagged command, where that could be read.
     """
     name, argument = _split(line)
     row = VERBS.get(name)
     if row is None:
         raise BadCommand(f"'{printable(name[:20])}' is not a command here.")
     verb = VERBS[row.alias_of] if row.alias_of else row
+    if native and (request := _parse_tagged(name, argument)) is not None:
+        return Command(name, verb, argument, request)
     value = parse_argument(verb.argument, argument)
     if verb.argument is Argument.SITE:
         value = _parse_site(encode(value))
+    elif verb.argument is Argument.WAIT:
+        value = parse_wait(value)
     return Command(name, verb, argument, value)
+
+
+def _parse_tagged(name: str, argument: str) -> Request | None:
+    try:
+        return parse_request(name, argument)
+    except BadFacts as error:
+        raise BadArgument(f"{name}: {printable(str(error))}.", error.code, tag=error.tag) from error
 
 
 def _parse_site(line: bytes) -> Command:

@@ -190,7 +190,7 @@ class Tags:
 
     def __init__(self) -> None:
         self._highest = 0
-        self._used: set[int] = set()  # within the window
+        self._used: set[int] = set()  # all within the window, and some below it
         self._running: set[int] = set()
 
     def fresh(self, tag: int) -> bool:
@@ -203,7 +203,8 @@ class Tags:
             return False
         if tag > self._highest:
             self._highest = tag
-            self._used = {used for used in self._used if used >= tag - WINDOW}
+            if len(self._used) > 4 * WINDOW:  # not each time: it costs more than the rest
+                self._used = {used for used in self._used if used >= tag - WINDOW}
         self._used.add(tag)
         self._running.add(tag)
         return True
