@@ -1,0 +1,233 @@
+"""Octets of a tar stream to entries: incremental, bounded, and believing nothing.
+
+Reads ustar and the older format without a magic, pax (x and g), GNU long names (L and K) and GNU's base-256 numbers.
+Sparse files, devices and vendors' kinds are refused; pax records that mean nothing here are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from attrs import frozen
+
+from ftlite.trees.entry import EntryKind, TreeEntry
+from ftlite.trees.errors import Kind, TreeError
+from ftlite.trees.header import BLOCK, OFFSET_KEY, SIZE_KEY, ZEROS, padding
+
+#: Octets of one extended header at most.
+MOST_EXTENDED = 1 << 20
+
+_FIELDS = struct.Struct("100s8s16x12s12s8sc100s6s82x155s12x")
+_CHECKSUM = slice(148, 156)
+_OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
+_TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,40}))?")
+_NUMBER = re.compile(rb"[0-9]{1,18}")
+_LENGTH = re.compile(rb"([0-9]{1,7}) ")
+_SECOND = 1_000_000_000
+_MOST_SECONDS = 10**18
+
+_KINDS = {
+    b"0": EntryKind.FILE,
+    b"\0": EntryKind.FILE,
+    b"7": EntryKind.FILE,
+    b"1": EntryKind.HARD,
+    b"2": EntryKind.LINK,
+    b"5": EntryKind.DIR,
+}
+_REFUSED = {
+    b"3": (Kind.UNSAFE, "a character device"),
+    b"4": (Kind.UNSAFE, "a block device"),
+    b"6": (Kind.UNSAFE, "a FIFO"),
+    b"S": (Kind.MALFORMED, "a sparse file, which is not supported"),
+    b"M": (Kind.MALFORMED, "a file that goes on in another volume"),
+}
+_EXTENDED = {b"x": "pax", b"g": "pax for all", b"L": "long name", b"K": "long target"}
+_KEPT = frozenset({b"path", b"linkpath", b"size", b"mtime", OFFSET_KEY, SIZE_KEY})
+_SPARSE = (b"GNU.sparse.", b"SCHILY.realsize", b"SUN.holesdata")
+
+
+@frozen
+class Header:
+    """An entry whose content comes next.
+
+    Attributes:
+        offset: of a file that goes on inside: octets of it that are not in the stream.
+        left: octets of content that follow, without the padding.
+    """
+
+    entry: TreeEntry
+    offset: int
+    left: int
+
+
+class HeaderReader:
+    """Reads headers; the content between them is the caller's to take (`Header.left` octets, then `padding` of that).
+
+    Attributes:
+        header: what the last `read` completed, None when nothing.
+        ended: the end of the archive was read; only zeros may follow.
+    """
+
+    def __init__(self) -> None:
+        self.header: Header | None = None
+        self.ended = False
+        self._held = bytearray()
+        self._need = BLOCK
+        self._extended = b""  # the type of the extended header whose data is due
+        self._size = 0  # of that data
+        self._zero_blocks = 0
+        self._local: dict[bytes, bytes] = {}
+        self._global: dict[bytes, bytes] = {}
+
+    @property
+    def between(self) -> bool:
+        """Nothing of a further header was read."""
+        return not self._held and not self._extended and not self._local and not self._zero_blocks
+
+    def read(self, view: memoryview, at: int) -> int:
+        """Take octets of `view` from `at` on, until one header is complete; returns where the content begins.
+
+        Raises:
+            TreeError: MALFORMED, or UNSAFE for devices.
+        """
+        self.header = None
+        end = len(view)
+        while at < end and self.header is None:
+            if self.ended:
+                if any(view[at:]):
+                    raise TreeError(Kind.MALFORMED, "", "octets after the end of the archive")
+                return end
+            missing = self._need - len(self._held)
+            if end - at < missing:
+                self._held += view[at:]
+                return end
+            if self._held:
+                self._held += view[at : at + missing]
+                piece = bytes(self._held)
+                self._held.clear()
+            else:
+                piece = bytes(view[at : at + missing])
+            at += missing
+            if self._extended:
+                self._extend(piece[: self._size])
+            else:
+                self._block(piece)
+        return at
+
+    def _block(self, block: bytes) -> None:
+        if block == ZEROS:
+            self._zero_blocks += 1
+            self.ended = self._zero_blocks == 2
+            if self._local:
+                raise TreeError(Kind.MALFORMED, "", "an extended header without an entry")
+            return
+        if self._zero_blocks:
+            raise TreeError(Kind.MALFORMED, "", "an entry after a zero block")
+        name, mode, size, mtime, checksum, kind, target, magic, prefix = _FIELDS.unpack(block)
+        if sum(block) - sum(block[_CHECKSUM]) + 256 != _number(checksum):
+            raise TreeError(Kind.MALFORMED, "", "a header whose checksum is wrong")
+        if kind in _EXTENDED:
+            self._begin_extended(kind, _number(size))
+            return
+        path = _text(name)
+        if magic == b"ustar\0" and prefix[0]:
+            path = _text(prefix) + b"/" + path
+        self._entry(path, kind, _number(mode), size, mtime, _text(target))
+
+    def _begin_extended(self, kind: bytes, size: int) -> None:
+        if not 0 <= size <= MOST_EXTENDED:
+            raise TreeError(Kind.MALFORMED, "", f"an extended header of {size} octets")
+        if size:
+            self._extended, self._size, self._need = kind, size, size + padding(size)
+
+    def _extend(self, data: bytes) -> None:
+        kind, self._extended, self._need = self._extended, b"", BLOCK
+        if kind == b"x":
+            _records(data, self._local)
+        elif kind == b"g":
+            _records(data, self._global)
+        else:
+            self._local[b"path" if kind == b"L" else b"linkpath"] = data.rstrip(b"\0")
+
+    def _entry(self, path: bytes, kind: bytes, mode: int, size: bytes, mtime: bytes, target: bytes) -> None:
+        values = {**self._global, **self._local} if self._global else self._local
+        self._local = {}
+        path = values.get(b"path") or path
+        if kind in _REFUSED:
+            raise TreeError(_REFUSED[kind][0], path, _REFUSED[kind][1])
+        meant = _KINDS.get(kind)
+        if meant is None:
+            raise TreeError(Kind.MALFORMED, path, f"an entry of the unknown type {kind!r}")
+        left = _pax_number(values[b"size"], path) if values.get(b"size") else _number(size)
+        if meant is EntryKind.FILE and left == 0 and path.endswith(b"/"):
+            meant = EntryKind.DIR  # as before ustar had a type for it
+        if meant is EntryKind.DIR:
+            path = path.removesuffix(b"/")
+        if left < 0 or (left and meant is not EntryKind.FILE):
+            raise TreeError(Kind.MALFORMED, path, "content where there can be none")
+        modify = _pax_time(values[b"mtime"], path) if values.get(b"mtime") else _number(mtime) * _SECOND
+        if abs(modify) >= _MOST_SECONDS * _SECOND:
+            raise TreeError(Kind.MALFORMED, path, "a time beyond all calendars")
+        goes_to = b""
+        if meant in (EntryKind.LINK, EntryKind.HARD):
+            goes_to = values.get(b"linkpath") or target
+        offset = self._offset(values, path, meant, left)
+        entry = TreeEntry(path, meant, mode & 0o777, modify, offset + left, goes_to)
+        self.header = Header(entry, offset, left)
+
+    def _offset(self, values: dict[bytes, bytes], path: bytes, kind: EntryKind, left: int) -> int:
+        if OFFSET_KEY not in values and SIZE_KEY not in values:
+            return 0
+        offset = _pax_number(values.get(OFFSET_KEY, b""), path)
+        if kind is not EntryKind.FILE or _pax_number(values.get(SIZE_KEY, b""), path) != offset + left:
+            raise TreeError(Kind.MALFORMED, path, "FTLITE.offset and FTLITE.size do not fit the entry")
+        return offset
+
+
+def _records(data: bytes, into: dict[bytes, bytes]) -> None:
+    """Keep the records of one pax header that mean something here; an empty value takes one back."""
+    at = 0
+    while at < len(data):
+        match = _LENGTH.match(data, at)
+        end = at + int(match[1]) if match else 0
+        if match is None or end > len(data) or end <= match.end() or data[end - 1] != 0x0A:
+            raise TreeError(Kind.MALFORMED, "", "a pax record that cannot be read")
+        key, equals, value = data[match.end() : end - 1].partition(b"=")
+        if not equals:
+            raise TreeError(Kind.MALFORMED, "", "a pax record without a value")
+        if key.startswith(_SPARSE):
+            raise TreeError(Kind.MALFORMED, "", "a sparse file, which is not supported")
+        if key in _KEPT:
+            into[key] = value
+        at = end
+
+
+def _text(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _number(field: bytes) -> int:
+    match = _OCTAL.fullmatch(field)
+    if match is not None:
+        return int(match[1] or b"0", 8)
+    if field[0] == 0x80 or field[0] == 0xFF:
+        value = int.from_bytes(field[1:]) if field[0] == 0x80 else int.from_bytes(field, signed=True)
+        if abs(value) < _MOST_SECONDS:
+            return value
+    raise TreeError(Kind.MALFORMED, "", "a number that cannot be read")
+
+
+def _pax_number(value: bytes, path: bytes) -> int:
+    if not _NUMBER.fullmatch(value):
+        raise TreeError(Kind.MALFORMED, path, "a pax number that cannot be read")
+    return int(value)
+
+
+def _pax_time(value: bytes, path: bytes) -> int:
+    match = _TIME.fullmatch(value)
+    if match is None:
+        raise TreeError(Kind.MALFORMED, path, "a pax time that cannot be read")
+    fraction = (match[3] or b"")[:9].ljust(9, b"0")
+    time = int(match[2]) * _SECOND + int(fraction)
+    return -time if match[1] else time
