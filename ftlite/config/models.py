@@ -54,6 +54,13 @@ class Durability(enum.Enum):
     FSYNC = "fsync"  #: survives loss of power: file and directory are synced first
 
 
+class TreeReplace(enum.Enum):
+    """How a tree takes the place of another (DESIGN 4)."""
+
+    EXCHANGE = "exchange"  #: in one step; where the file system cannot, it is refused
+    TWO_STEP = "two-step"  #: where the file system cannot, by two renames: for a moment nothing has the name
+
+
 class HashPolicy(enum.Enum):
     """Which uploads get a digest without being asked for one; the others get it at their first HASH."""
 
@@ -107,6 +114,13 @@ class Limits:
     line: int = field(default=4096, validator=_at_least(128))  #: bytes in a command line, CRLF included
     overlong_lines: int = field(default=3, validator=_at_least(1))  #: then the session ends
     pipelined: int = field(default=64, validator=_at_least(1))  #: commands read ahead of their turn
+    strangers: int = field(default=1024, validator=_at_least(1))  #: connections that have not said what they are
+    stranger: float = field(default=5.0, validator=_at_least(0.01))  #: seconds that one of them has to say so
+    transfers: int = field(default=16, validator=_at_least(1))  #: native transfers at once in a session
+    spares: int = field(default=2, validator=_at_least(0))  #: native data connections beyond those, dialled ahead
+    spare: float = field(default=60.0, validator=_at_least(0.01))  #: a data connection without its command
+    prove: float = field(default=10.0, validator=_at_least(0.01))  #: TLS and proof of a native data connection
+    waits: int = field(default=64, validator=_at_least(1))  #: WAIT and HASH with tags at once in a session
     idle: float = field(default=300.0, validator=_at_least(0.01))
     login: float = field(default=60.0, validator=_at_least(0.01))  #: from accept to a successful login
     accept: float = field(default=30.0, validator=_at_least(0.01))  #: for a data connection to arrive or be dialled
@@ -158,8 +172,10 @@ class StorageConfig:
     """How uploads live (DESIGN 4)."""
 
     durability: Durability = Durability.RENAME
+    native_durability: Durability = Durability.FSYNC  #: of native uploads
     hash: HashPolicy = HashPolicy.NATIVE
     umask: int = field(default=0o022, validator=_at_least(0))
+    tree_replace: TreeReplace = TreeReplace.EXCHANGE
     part_age: float = field(default=86400.0, validator=_at_least(1))  #: idle parts older than this are swept
     stock_resume: float = field(default=3600.0, validator=_at_least(0))  #: SIZE shows a part this long; 0: never
 

@@ -1,8 +1,23 @@
 """Digests of files, and those of whole files kept, keyed by all that changes when a file does.
 
-A kept digest is an optimisation: any trouble with the database just means that it is made again. It is kept only when
-the file's ctime lies well before the hashing began: clocks of file systems tick slowly, so a change in the same tick
-would leave no trace.
+A kept digest is an optimisation: any trouble with the database just means that it is made again. The danger is a change
+that leaves no trace in the key. Clocks of file systems tick slowly (every 1 to 10 ms), so somebody who writes in place
+in the tick of the last ctime, and sets mtime back as reproducible builds do, leaves size, mtime and ctime as they were.
+Two rules keep such a change from being taken for what was hashed before it:
+
+- A file that others may have changed (`digest`) must have a ctime well before the hashing begins. The tick of that
+  ctime was over by then, so what was read is what stood after the last change in it, and any later one shows.
+- What is published was hashed as it flowed into a part of ours (mode 0600, in a directory of mode 0700), where nobody
+  else can write, and ctime is that of the rename: the tick is not over, and no later look can tell what happened in the
+  rest of it. To wait does not help; the digest is either safe when the name appears or never. It is safe where every
+  change after a look gets a ctime of its own (multigrain timestamps: ext4, XFS, Btrfs and tmpfs since Linux 6.13). Then
+  the fstat just before the rename makes the rename's ctime a new one, and the fstat just after makes every later
+  change show. Between the two a write shows by mtime, which is ours and lies before the rename. Only who opens,
+  rewrites and sets mtime back between two system calls of ours could hide; nobody does by accident. Whether a file
+  system is of that kind is found out by trying (`sees_each_change`), once for each device. On others the digest of an
+  upload is not kept, and the first HASH makes it, by the first rule.
+
+The kept ones of a publish are written in groups: who kills the server loses some, and they are made again.
 """
 
 from __future__ import annotations
@@ -11,12 +26,13 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import stat
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ftlite.storage.errors import Kind, StorageError
 from ftlite.storage.granted import Granted
@@ -30,10 +46,18 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _SETTLED_NS = 2_000_000_000
 _MOST = 100_000  # rows
+_GROUP = 512  # kept digests that wait for being written together
+_LARGE = 64 << 20  # bytes of a file whose digest is written at once: it took long to make
+_COARSE = 5  # CLOCK_REALTIME_COARSE (linux/time.h): when file systems that tick slowly tick
+_ROUNDS = 3
+_TRIES = 20
 _FILE = "digests.sqlite"
 _SCHEMA = """
 create table if not exists digests (file text, algorithm text, version text, digest text, primary key (file, algorithm))
 """
+
+
+_T = TypeVar("_T")
 
 
 class Stopped(Exception):
@@ -88,6 +112,8 @@ class Digests:
         self._clock = clock
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._recent: dict[tuple[str, str], tuple[str, str]] = {}  # (file, algorithm): (version, digest)
+        self._fine: dict[int, bool] = {}  # by device
 
     def digest(self, place: Granted, algorithm: str, start: int, end: int | None, stop: Callable[[], bool]) -> str:
         """The hex digest of bytes `start` to `end` (None: to the end). See `LocalStore.digest`."""
@@ -111,39 +137,84 @@ class Digests:
                 raise StorageError(Kind.BUSY, place.path, "it changed while it was read: try again")
             digest = hasher.hexdigest()
             if whole and before.st_ctime_ns <= began - _SETTLED_NS:
-                self._keep(version(before), algorithm, digest)
+                self.keep(version(before), {algorithm: digest})
+                self.flush()
             return digest
 
-    def close(self) -> None:
-        """Close the database; it opens again when it is needed."""
+    def kept(self, facts: os.stat_result, algorithm: str) -> str | None:
+        """The hex digest of a plain file, if one is kept that can be trusted."""
+        return self._kept(version(facts), algorithm) if stat.S_ISREG(facts.st_mode) else None
+
+    def keep(self, facts: Version, digests: Mapping[str, str]) -> None:
+        """Keep digests (hex, by algorithm) of this version of a file; the caller knows that they can be trusted."""
         with self._lock:
+            for algorithm, digest in digests.items():
+                self._recent[_file(facts), algorithm] = _version(facts), digest
+            if len(self._recent) >= _GROUP or facts[2] >= _LARGE:
+                self._write()
+
+    def sees_each_change(self, fd: int) -> bool:
+        """Whether each change after a look (stat) gets a ctime of its own on this file system, found out on this file.
+
+        Args:
+            fd: a file of ours that nobody else can write to; its ctime changes.
+
+        Raises:
+            OSError: as the disk says.
+        """
+        facts = os.fstat(fd)
+        if (known := self._fine.get(facts.st_dev)) is None:
+            known = self._fine[facts.st_dev] = _tick_finely(fd, stat.S_IMODE(facts.st_mode))
+        return known
+
+    def flush(self) -> None:
+        """Write what waits for it."""
+        with self._lock:
+            self._write()
+
+    def close(self) -> None:
+        """Write what waits for it and close the database; it opens again when it is needed."""
+        with self._lock:
+            self._write()
             self._disconnect()
 
     def _kept(self, facts: Version, algorithm: str) -> str | None:
         sql = "select digest from digests where file = ? and algorithm = ? and version = ?"
-        row = self._run(sql, (_file(facts), algorithm, _version(facts)), make=False)
+        with self._lock:
+            recent = self._recent.get((_file(facts), algorithm))
+            if recent is not None:
+                return recent[1] if recent[0] == _version(facts) else None
+            row = self._with_database(
+                lambda database: database.execute(sql, (_file(facts), algorithm, _version(facts))).fetchone(),
+                make=False,
+            )
         return None if row is None else str(row[0])
 
-    def _keep(self, facts: Version, algorithm: str, digest: str) -> None:
-        sql = "replace into digests values (?, ?, ?, ?)"
-        self._run(sql, (_file(facts), algorithm, _version(facts), digest), make=True)
-        self._run("delete from digests where rowid <= (select max(rowid) from digests) - ?", (_MOST,), make=True)
+    def _write(self) -> None:
+        if not self._recent:
+            return
+        rows = [(*key, *value) for key, value in self._recent.items()]
+        self._recent.clear()
 
-    def _run(self, sql: str, values: tuple[object, ...], *, make: bool) -> tuple[object, ...] | None:
-        """The first row of an answer; None as well when the database cannot be used."""
+        def write(database: sqlite3.Connection) -> None:
+            database.execute("begin")
+            database.executemany("replace into digests values (?, ?, ?, ?)", rows)
+            database.execute("delete from digests where rowid <= (select max(rowid) from digests) - ?", (_MOST,))
+            database.execute("commit")
+
+        self._with_database(write, make=True)
+
+    def _with_database(self, work: Callable[[sqlite3.Connection], _T], *, make: bool) -> _T | None:
+        """What `work` answers; None when the database cannot be used. Under the lock."""
         import sqlite3
 
-        with self._lock:
-            try:
-                if self._database is None:
-                    self._database = self._connect(make=make)
-                if self._database is None:
-                    return None
-                row: tuple[object, ...] | None = self._database.execute(sql, values).fetchone()
-            except (sqlite3.Error, OSError):
-                self._disconnect()
-                return None
-            return row
+        try:
+            if self._database is None:
+                self._database = self._connect(make=make)
+            return None if self._database is None else work(self._database)
+        except (sqlite3.Error, OSError):
+            self._disconnect()
+            return None
 
     def _connect(self, *, make: bool) -> sqlite3.Connection | None:
         import sqlite3
@@ -186,6 +257,19 @@ def _feed(hasher: Hasher, fd: int, start: int, end: int, stop: Callable[[], bool
         hasher.update(block[:count])
         start += count
     return True
+
+
+def _tick_finely(fd: int, mode: int) -> bool:
+    """Whether changes within one tick of the kernel's coarse clock get times of their own, if we look in between."""
+    for _ in range(_TRIES):
+        tick = time.clock_gettime_ns(_COARSE)
+        times = []
+        for _ in range(_ROUNDS):
+            os.fchmod(fd, mode)
+            times.append(os.fstat(fd).st_ctime_ns)
+        if time.clock_gettime_ns(_COARSE) == tick:
+            return len(set(times)) == _ROUNDS
+    return False
 
 
 def _file(facts: Version) -> str:

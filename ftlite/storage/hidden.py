@@ -19,6 +19,7 @@ from ftlite.storage.syscalls import DIRECTORY, mount_of, names_in, proc
 
 HOME = b".ftlite"
 BESIDE = b".ftlite-part-"
+SHELF = 2  #: bytes in the name of a shelf
 _ELSEWHERE = b"elsewhere"
 _MOST_REMEMBERED = 1 << 20  # bytes of paths: a bound for the file and for what is kept in memory
 _UNMAKEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP)
@@ -43,7 +44,11 @@ TREES = Drawer(b"trees", b".ftlite-tree-")
 
 @define(eq=False)
 class Home:
-    """A directory that holds things whose names begin with `prefix`. Whoever asked for it closes it, once or twice."""
+    """A directory that holds things whose names begin with `prefix`. Whoever asked for it closes it, once or twice.
+
+    In `.ftlite/parts` they lie on shelves, directories named by how the names of what they hold begin, since an upload
+    looks through what lies there; `shelves` gives these, or the home itself when it has none.
+    """
 
     fd: int
     prefix: bytes
@@ -52,6 +57,16 @@ class Home:
     def names(self) -> list[bytes]:
         """Names of these things here, in no order."""
         return [name for name in names_in(self.fd) if name.startswith(self.prefix)]
+
+    def shelves(self) -> Iterator[Home]:
+        """This home's shelves, each closed when the next one is asked for."""
+        if self.prefix:
+            yield self
+            return
+        for name in names_in(self.fd):
+            if len(name) == SHELF:
+                with suppress(OSError), _closing(Home(os.open(name, DIRECTORY, dir_fd=self.fd), b"")) as shelf:
+                    yield shelf
 
     def close(self) -> None:
         if self._open:
@@ -71,14 +86,19 @@ class Hidden:
         """A descriptor of `.ftlite/`; None when it is not there, or (`make`) cannot be made."""
         return self._open(self._root, HOME, make=make)
 
-    def home(self, parent: int, *, make: bool, drawer: Drawer = PARTS) -> Home:
-        """Where what targets in the directory `parent` grow from lives: on its mount, or no rename could publish it."""
+    def home(self, parent: int, *, make: bool, drawer: Drawer = PARTS, shelf: bytes = b"") -> Home:
+        """Where what targets in the directory `parent` grow from lives: on its mount, or no rename could publish it.
+
+        Args:
+            shelf: the one of the drawer that is meant, where it has shelves. One that is not there and not to be made
+                is empty, and the drawer itself stands for it: nothing lies there.
+        """
         shared = self.drawer(drawer.name, make=make)
         if shared is not None:
             home = Home(shared, b"")
             try:
                 if mount_of(shared) == mount_of(parent):
-                    return home
+                    return self._shelf(home, shelf, make=make)
             except BaseException:
                 home.close()
                 raise
@@ -105,6 +125,13 @@ class Hidden:
             if self._used | holding != remembered:
                 self._rewrite(self._used | holding)
         return removed
+
+    def _shelf(self, drawer: Home, name: bytes, *, make: bool) -> Home:
+        found = self._open(drawer.fd, name, make=make) if name else None
+        if found is None:
+            return drawer
+        drawer.close()
+        return Home(found, b"")
 
     def drawer(self, name: bytes, *, make: bool) -> int | None:
         """A descriptor of a directory in `.ftlite/`; None when it is not there, or (`make`) cannot be made."""

@@ -7,20 +7,26 @@ virtual. All raise `StorageError`; OSError never leaves.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ftlite.config.models import StorageConfig
 from ftlite.protocol.entries import Entry
 from ftlite.storage import read, scan
 from ftlite.storage.digests import Digests
+from ftlite.storage.errors import StorageError
 from ftlite.storage.granted import Granted
+from ftlite.storage.grouped import GroupSync
 from ftlite.storage.hidden import Hidden
+from ftlite.storage.locks import Locks
 from ftlite.storage.names import Names
+from ftlite.storage.native import NativePart, NativeParts, UploadKey
+from ftlite.storage.news import Listener, News
 from ftlite.storage.parts import Part, Parts
 from ftlite.storage.publish import Publisher
 from ftlite.storage.read import Source
-from ftlite.storage.syscalls import told
+from ftlite.storage.syscalls import lookup, token, told, version
 
 
 class LocalStore:
@@ -37,11 +43,15 @@ class LocalStore:
         with told(str(root)):
             self.root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         hidden = Hidden(self.root_fd)
+        group = GroupSync()
         self._open = True
+        self._locks = Locks(self.root_fd)
+        self._news = News(hidden, self._locks, config.part_age)
         self._parts = Parts(hidden, config)
-        self._names = Names(self._parts, config)
-        self._publisher = Publisher(self._names, self._parts, config)
+        self._native = NativeParts(self._parts, config)
+        self._names = Names(self._parts, self._locks, self._news, group, config)
         self._digests = Digests(hidden)
+        self._publisher = Publisher(self._parts, self._locks, self._news, group, self._digests, config)
 
     def stat(self, place: Granted) -> Entry:
         """Facts of one name; a link is not followed, the root's name is "." (NOT_FOUND)."""
@@ -87,6 +97,25 @@ class LocalStore:
         """A part that holds the first `offset` bytes, for REST and STOR (BAD_OFFSET; BUSY: still being written)."""
         return self._parts.resume(place, offset)
 
+    def begin_native(
+        self, place: Granted, key: UploadKey, *, algorithm: str = "SHA-256", fresh: bool = False, absent: bool = False
+    ) -> NativePart:
+        """A part for a native PUT: the idle one of this owner, path and key, cut to its last checkpoint, or a new one.
+
+        Args:
+            algorithm: of the digests at its checkpoints; one whose journal is of another begins at 0.
+            fresh: discard what stands and begin at 0.
+            absent: refuse at once what `publish` with `absent` would.
+
+        Returns:
+            `offset` is where the client goes on, `prefix` the digest (hex) of what is before; None at 0.
+
+        Raises:
+            StorageError: BUSY while another transfer writes a part of that key (never for a stream); EXISTS; DENIED,
+                IS_DIRECTORY, NOT_PLAIN; NO_ROOM at once when the rest cannot fit, which drops the part.
+        """
+        return self._native.begin(place, key, algorithm=algorithm, fresh=fresh, absent=absent)
+
     def append(self, place: Granted) -> Part:
         """A part that holds all there is, for APPE (BUSY: unfinished beside published, or still being written)."""
         return self._parts.append(place)
@@ -101,13 +130,18 @@ class LocalStore:
         regrant: Callable[[], Granted],
         *,
         replace: bool,
+        absent: bool = False,
         modify_ns: int | None = None,
         mode: int | None = None,
+        digests: Mapping[str, str] | None = None,
     ) -> Entry:
-        """Give a complete part its name, by one rename; closes it.
+        """Give a complete part its name, by one rename; closes it. `part.version` is then the token of what it became.
 
         Args:
-            regrant: judges the path again, called under the lock that orders all changes of names.
+            regrant: judges the path again, called under the lock on the name that it answers.
+            absent: refuse (EXISTS) if anything has the name, atomically, whatever `replace` says.
+            digests: of all its bytes (hex, by the names of `digests.ALGORITHMS`), made as they arrived; kept with the
+                file where they can be trusted.
             replace: whether an existing file may be replaced (it needs the right to overwrite as well); False: STOU.
             modify_ns, mode: to be set before anybody sees it; the mode is masked to 0777 & ~umask. Without `mode` it
                 is that of the file replaced, or of a new file there.
@@ -117,13 +151,73 @@ class LocalStore:
 
         Raises:
             StorageError: EXISTS, DENIED, IS_DIRECTORY, NOT_PLAIN, BUSY (appended to a file that changed meanwhile),
-                UNSUPPORTED (on another file system by now). The part is still live then: `release` it.
+                UNSUPPORTED (on another file system by now). The part is still live then: `release` it. FAULT or
+                NO_ROOM when it has the name, but may not survive a loss of power; there is no part any more then.
         """
-        return self._publisher.publish(part, regrant, replace=replace, modify_ns=modify_ns, mode=mode)
+        return self._publisher.publish(
+            part, regrant, replace=replace, absent=absent, modify_ns=modify_ns, mode=mode, digests=digests
+        )
 
-    def release(self, part: Part, *, keep: bool) -> None:
-        """Let the part of a failed upload go: kept for resume or dropped (`Parts.release` says when in any case)."""
+    def release(self, part: Part, *, keep: bool, reached: tuple[int, str] | None = None) -> None:
+        """Let the part of a failed upload go: kept for resume or dropped (`Parts.release` says when in any case).
+
+        A native part is kept when it has a checkpoint.
+
+        Args:
+            reached: a last checkpoint for it: so many first octets, all written, have this digest (hex).
+        """
+        if keep and reached is not None and isinstance(part, NativePart):
+            with suppress(StorageError):  # it goes on from an earlier one, or is dropped for want of room
+                part.checkpoint(*reached)
         self._parts.release(part, keep=keep)
+
+    def version(self, place: Granted) -> str:
+        """The token of what stands there: 32 hexadecimal digits, others when its content may have changed (NOT_FOUND).
+
+        A directory's changes with the names in it. What is open tells its own: `Source.version`.
+        """
+        with told(place.path):
+            return token(version(os.stat(place.name, dir_fd=place.parent, follow_symlinks=False)))
+
+    def kept_digest(self, what: Granted | Source, algorithm: str) -> str | None:
+        """The digest (hex) of a whole file that is kept and can be trusted; None: make it with `digest`."""
+        if isinstance(what, Source):
+            return self._digests.kept(what.facts, algorithm)
+        with told(what.path):
+            facts = lookup(what.parent, what.name)
+        return None if facts is None else self._digests.kept(facts, algorithm)
+
+    def apply(self, place: Granted, modify_ns: int | None, mode: int | None, *, version: str | None = None) -> str:
+        """Give a published file the modification time (ns) and mode that a PUT of the same content brings (``same=1``).
+
+        What is so already is not touched, so its version and kept digests stay. Listeners hear of it as of a publish.
+
+        Args:
+            mode: masked to 0777 & ~umask.
+            version: only if that is still the token of what stands there; else BUSY.
+
+        Returns:
+            The token of what stands there then.
+
+        Raises:
+            StorageError: NOT_FOUND, NOT_PLAIN, BUSY, DENIED, BAD_NAME (a time that cannot be kept).
+        """
+        return self._names.apply(place, modify_ns, mode, version)
+
+    def fail(self, place: Granted) -> None:
+        """Mark that the producer of that name gave up, for who waits; until it is published, `part_age` at most."""
+        self._news.fail(place)
+
+    def failed(self, place: Granted) -> bool:
+        """Whether its producer gave up, says the mark; look first whether something stands there."""
+        return self._news.failed(place)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with the path from the served root (`Granted.real`) and the `Change`, after each.
+
+        From the worker that made the change, so it must be quick; it must not raise. What is returned ends it.
+        """
+        return self._news.listen(listener)
 
     def digest(
         self,
@@ -145,7 +239,9 @@ class LocalStore:
         return self._digests.digest(place, algorithm, start, end, stop)
 
     def sweep(self, now: float) -> int:
-        """Remove parts that nobody writes and that did not change for `part_age`; returns how many."""
+        """Remove parts that nobody writes and that did not change for `part_age`; returns how many. Old marks, too."""
+        self._digests.flush()
+        self._news.sweep(now)
         return self._parts.sweep(now)
 
     def close(self) -> None:

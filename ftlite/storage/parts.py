@@ -10,22 +10,24 @@ import os
 import stat
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from attrs import define, field
 
-from ftlite.config.models import StorageConfig
+from ftlite.config.models import Durability, StorageConfig
 from ftlite.config.rights import Right
 from ftlite.storage import shelf
 from ftlite.storage.errors import Kind, StorageError, from_os_error
 from ftlite.storage.granted import Granted
-from ftlite.storage.hidden import BESIDE, Hidden, Home
+from ftlite.storage.hidden import BESIDE, PARTS, Hidden, Home
 from ftlite.storage.read import open_plain
 from ftlite.storage.syscalls import Version, copy_bytes, lookup, told, version
 
 _AFRESH = "STOR it afresh, from its first byte"
 _LATER = "another transfer still writes it: try again later"
+_LOCKS = 64
 _FULL = (Kind.NO_ROOM, Kind.QUOTA)
 
 
@@ -39,6 +41,8 @@ class Part:
         place: what the upload was begun for; stays the caller's to close, the part does not need it any more.
         name: its hidden name in `home`.
         base: version of the published file that it began as a copy of, if it did.
+        durability: what its publishing promises.
+        version: the token of what it became, once it is published (`syscalls.token`).
     """
 
     fd: int
@@ -47,8 +51,22 @@ class Part:
     name: bytes
     home: Home
     base: Version | None = None
+    durability: Durability = Durability.RENAME
+    version: str = field(default="", init=False)
     full: bool = field(default=False, init=False)
     live: bool = field(default=True, init=False)
+
+    def can_resume(self) -> bool:
+        """Whether somebody could go on with it, were it kept."""
+        return not self.full and self.base is None and os.fstat(self.fd).st_size > 0
+
+    def make_way(self) -> None:
+        """It is to be kept: remove what it leaves useless of its owner's idle parts for the same path."""
+        shelf.outgrow(self.home, self.place, self.name)
+
+    def supersedes(self, mark: bytes) -> bool:
+        """Whether its publishing leaves nobody a way to an idle part of the same owner and path with this mark."""
+        return not mark.startswith(shelf.NATIVE)
 
     def failed(self, error: OSError) -> StorageError:
         """The `StorageError` for what writing the part met; after a full disk `release` drops it anyway."""
@@ -100,7 +118,8 @@ class Parts:
         self._hidden = hidden
         self._config = config
         self._clock = clock
-        self._lock = threading.Lock()  # to see whether a part is idle is to lock it for a moment: one at a time
+        # To see whether a part is idle is to lock it for a moment, so for one owner and path one looks at a time.
+        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def begin(self, place: Granted, *, size: int | None = None) -> Part:
         """A fresh part (STOR). `size`: bytes announced (ALLO), refused at once if they cannot fit.
@@ -108,12 +127,17 @@ class Parts:
         Raises:
             StorageError: DENIED, IS_DIRECTORY, NOT_PLAIN, NO_ROOM, or what the disk says.
         """
-        with self._home_for(place) as (home, _):
-            if size is not None and size > _room(home):
-                self._make_room(home)
-                if size > _room(home):
-                    raise StorageError(Kind.NO_ROOM, place.path, f"the disk has no room for {size} bytes")
+        with self.home_for(place) as (home, _):
+            if size is not None:
+                self.require_room(home, place, size)
             return self._make(home, place)
+
+    def require_room(self, home: Home, place: Granted, size: int) -> None:
+        """Refuse what the disk has no room for (NO_ROOM), also without the idle parts, which give way."""
+        if size > _room(home):
+            self._make_room(home)
+            if size > _room(home):
+                raise StorageError(Kind.NO_ROOM, place.path, f"the disk has no room for {size} bytes")
 
     def resume(self, place: Granted, offset: int) -> Part:
         """Go on at `offset` (REST and STOR, RFC 3659 s.5): in the owner's idle part, or in a copy of what is published.
@@ -123,10 +147,10 @@ class Parts:
         """
         if offset == 0:
             return self.begin(place)
-        with self._home_for(place) as (home, published):
+        with self.home_for(place) as (home, published):
             found = self._newest(home, place, offset)
             if found.fd is not None:
-                part = Part(found.fd, offset, place, found.name, home)
+                part = self._part(found.fd, offset, place, found.name, home)
                 os.ftruncate(part.fd, offset)
                 return part
             if found.live:
@@ -146,11 +170,11 @@ class Parts:
         Raises:
             StorageError: BUSY when an unfinished upload stands beside a published file, or another transfer writes.
         """
-        with self._home_for(place) as (home, published):
+        with self.home_for(place) as (home, published):
             found = self._newest(home, place, 0)
             if found.fd is not None:
                 if published is None and self._is_told(found.fd):
-                    return Part(found.fd, found.size, place, found.name, home)
+                    return self._part(found.fd, found.size, place, found.name, home)
                 os.close(found.fd)
                 if published is None:  # nobody can know of it any more, so nobody means to append to it
                     return self._make(home, place)
@@ -167,7 +191,7 @@ class Parts:
         with told(place.path):
             if lookup(place.parent, place.name) is not None:
                 return None
-            home = self._hidden.home(place.parent, make=False)
+            home = self._home(place, make=False)
             try:
                 found = self._newest(home, place, 1)
                 if found.fd is None:
@@ -194,21 +218,22 @@ class Parts:
             return
         with told(part.place.path):
             try:
-                if not keep or part.full or part.base is not None or os.fstat(part.fd).st_size == 0:
-                    with suppress(FileNotFoundError):
-                        os.unlink(part.name, dir_fd=part.home.fd)
+                if keep and part.can_resume():
+                    with self.lock(part.home, part.name):
+                        part.make_way()
                 else:
-                    with self._lock:
-                        shelf.outgrow(part.home, part.place, part.name)
+                    with suppress(FileNotFoundError):
+                        shelf.unlink(part.home, part.name)
                 if part.full:
                     self._make_room(part.home)
             finally:
                 part.close()
 
     def drop_idle(self, part: Part) -> None:
-        """Remove the owner's other idle parts for the path of `part`: it was published, so nothing leads to them."""
+        """Remove the owner's other idle parts for the path of `part`, which was published, if nothing leads to them."""
         with suppress(OSError):
-            self._drop(part.home, part.place)
+            shelf.drop_journal(part.home, part.name)
+            self._drop(part.home, part.place, part.supersedes)
 
     def forget(self, place: Granted) -> bool:
         """Remove the owner's idle parts for a name that is being removed; whether there were any.
@@ -216,9 +241,9 @@ class Parts:
         Else SIZE would tell of one, and APPE go on with it, as if nothing had been removed.
         """
         with suppress(OSError):
-            home = self._hidden.home(place.parent, make=False)
+            home = self._home(place, make=False)
             try:
-                return self._drop(home, place) > 0
+                return self._drop(home, place, lambda _: True) > 0
             finally:
                 home.close()
         return False
@@ -227,36 +252,63 @@ class Parts:
         """Remove idle parts that did not change for `part_age` seconds before `now` (epoch); returns how many."""
 
         def clean(home: Home) -> int:
-            aged = [name for facts, name in shelf.of_key(home, b"") if facts.st_ctime < now - self._config.part_age]
-            with self._lock:
-                return sum(shelf.remove(home, name) for name in aged)
+            return sum(self._clean(there, now - self._config.part_age) for there in home.shelves())
 
         with told("/"):
             return self._hidden.sweep(clean)
 
     def clear(self, directory: int) -> bool:
         """Remove idle parts from a directory that is about to be removed; whether there were any."""
-        home = Home(directory, BESIDE)
-        with self._lock:
-            return sum(shelf.remove(home, name) for _, name in shelf.of_key(home, b"")) > 0
+        return self._clean(Home(directory, BESIDE), None) > 0
 
-    def _drop(self, home: Home, place: Granted) -> int:
-        with self._lock:
-            return sum(shelf.remove(home, name) for _, name in shelf.of_key(home, shelf.key(place)))
+    def lock(self, home: Home, name: bytes) -> threading.Lock:
+        """To be held while parts of one owner and path are looked at; `name` is that of any of these."""
+        return self._locks[zlib.crc32(shelf.key_of(home, name)) % _LOCKS]
+
+    def _clean(self, home: Home, since: float | None) -> int:
+        """Remove the idle parts that did not change since then (epoch; None: all), and journals without a part."""
+        removed = 0
+        for facts, name in shelf.all_parts(home):
+            if since is None or facts.st_ctime < since:
+                with self.lock(home, name):
+                    removed += shelf.remove(home, name)
+        shelf.drop_orphans(home)
+        return removed
+
+    def _drop(self, home: Home, place: Granted, useless: Callable[[bytes], bool]) -> int:
+        """Remove the owner's idle parts for a path that have such marks; how many."""
+        start = shelf.key(place)
+        with self.lock(home, home.prefix + start):
+            found = (name for _, name in shelf.all_parts(home, start))
+            return sum(shelf.remove(home, name) for name in found if useless(shelf.mark_of(home, name)))
 
     def _make_room(self, home: Home) -> None:
-        """Remove the idle parts of `home`, whosever they are."""
-        with self._lock:
-            for _, name in shelf.of_key(home, b""):
-                shelf.remove(home, name)
+        """Remove the idle parts on the disk of `home`, whosever they are."""
+        if home.prefix:
+            self._clean(home, None)
+        elif (drawer := self._hidden.drawer(PARTS.name, make=False)) is not None:
+            whole = Home(drawer, b"")
+            try:
+                for there in whole.shelves():
+                    self._clean(there, None)
+            finally:
+                whole.close()
+
+    def _home(self, place: Granted, *, make: bool) -> Home:
+        return self._hidden.home(place.parent, make=make, shelf=shelf.shelf_of(shelf.key(place)))
 
     @contextmanager
-    def _home_for(self, place: Granted) -> Iterator[tuple[Home, os.stat_result | None]]:
-        """The home for a part to be, which it takes over; closed if the block fails. With what is published now."""
+    def home_for(self, place: Granted, *, absent: bool = False) -> Iterator[tuple[Home, os.stat_result | None]]:
+        """The home for a part to be, which it takes over; closed if the block fails. With what is published now.
+
+        `absent`: whatever has the name already is EXISTS.
+        """
         with told(place.path):
             published = lookup(place.parent, place.name)
+            if absent and published is not None and Right.PUT in place.rights:
+                raise StorageError(Kind.EXISTS, place.path, "already exists")
             may_write(place, published)
-            home = self._hidden.home(place.parent, make=True)
+            home = self._home(place, make=True)
             try:
                 yield home, published
             except BaseException:
@@ -264,19 +316,22 @@ class Parts:
                 raise
 
     def _newest(self, home: Home, place: Granted, least: int) -> shelf.Shelf:
-        with self._lock:
+        with self.lock(home, home.prefix + shelf.key(place)):
             return shelf.newest(home, place, least)
 
-    def _make(self, home: Home, place: Granted, *, copy: bool = False) -> Part:
-        with self._lock:
-            fd, name = shelf.make(home, place, copy=copy)
-        return Part(fd, 0, place, name, home)
+    def _make(self, home: Home, place: Granted, mark: bytes = b"") -> Part:
+        with self.lock(home, home.prefix + shelf.key(place)):
+            fd, name = shelf.make(home, place, mark)
+        return self._part(fd, 0, place, name, home)
+
+    def _part(self, fd: int, offset: int, place: Granted, name: bytes, home: Home) -> Part:
+        return Part(fd, offset, place, name, home, durability=self._config.durability)
 
     def _copy(self, home: Home, place: Granted, count: int | None) -> Part:
         """A part that begins with the first `count` bytes (None: all) of what is published."""
         with open_plain(place) as source:
             before = os.fstat(source.fd)
-            part = self._make(home, place, copy=True)
+            part = self._make(home, place, shelf.COPY)
             part.base = version(before)
             try:
                 wanted = before.st_size if count is None else count

@@ -14,16 +14,37 @@ from attrs import define, field
 
 from ftlite.storage.errors import Kind, StorageError, WouldBlock
 from ftlite.storage.granted import Granted
-from ftlite.storage.syscalls import pin, pin_cached, proc, told
+from ftlite.storage.syscalls import pin, pin_cached, proc, token, told, version
 
 
 @define(eq=False)
 class Source:
-    """A plain file open for reading, with its size at that moment. A context manager; closing twice is fine."""
+    """A plain file open for reading. A context manager; closing twice is fine.
+
+    Attributes:
+        size: bytes, when it was opened; the facts below are of that moment, too.
+        facts: fstat's answer.
+    """
 
     fd: int
     size: int
+    facts: os.stat_result = field(repr=False)
     _open: bool = field(default=True, init=False)
+
+    @property
+    def version(self) -> str:
+        """The token of what is open."""
+        return token(version(self.facts))
+
+    @property
+    def modify_ns(self) -> int:
+        """Last modification, ns since the epoch."""
+        return self.facts.st_mtime_ns
+
+    @property
+    def mode(self) -> int:
+        """Permission bits, 0 to 0777."""
+        return self.facts.st_mode & 0o777
 
     def close(self) -> None:
         if self._open:
@@ -70,4 +91,4 @@ def open_plain(place: Granted, *, nowait: bool = False) -> Source:
             raise StorageError(Kind.FAULT, place.path, "the server needs /proc to be mounted") from error
         finally:
             os.close(held)
-    return Source(fd, facts.st_size)
+    return Source(fd, facts.st_size, facts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
 import struct
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ _SYS_OPENAT2 = 437  # the same number on every architecture: it came after they 
 _RESOLVE_CACHED = 0x20
 
 DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  #: a directory to be read, too
 Version = tuple[int, int, int, int, int]
 
 
@@ -77,6 +79,11 @@ def lookup(parent: int, name: bytes) -> os.stat_result | None:
 def version(facts: os.stat_result) -> Version:
     """Device, inode, size (bytes), mtime and ctime (ns): what differs when a file's content may differ."""
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def token(facts: Version) -> str:
+    """A version as one word (32 hexadecimal digits) that tells nothing of the disk."""
+    return hashlib.sha256("{}:{}:{}:{}:{}".format(*facts).encode()).hexdigest()[:32]
 
 
 def mount_of(fd: int) -> tuple[int, int]:

@@ -70,6 +70,7 @@ failure_delay = 0.5
 
 [storage]
 durability = "fsync"
+native_durability = "rename"
 umask = "027"
 part_age = "2d"
 """
@@ -112,7 +113,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         tls=TlsConfig(TlsMode.OPTIONAL, tmp_path / "tls/cert.pem", Path("/etc/key.pem"), "1.3"),
         passive=PassiveConfig(50000, 50100, "192.0.2.1"),
         limits=Limits(idle=300.0, stall=10.0, line=8192, failure_delay=0.5),
-        storage=StorageConfig(Durability.FSYNC, umask=0o027, part_age=172800.0),
+        storage=StorageConfig(Durability.FSYNC, Durability.RENAME, umask=0o027, part_age=172800.0),
     )
 
 

@@ -125,7 +125,7 @@ def reset(connection: socket.socket | None) -> None:
 
 def parts(root: Path) -> list[Path]:
     """The parts that stand in the store at `root`."""
-    return sorted((root / ".ftlite" / "parts").glob("*"))
+    return sorted(path for path in (root / ".ftlite" / "parts").glob("*/*") if path.suffix != ".journal")
 
 
 def descriptors(pid: int) -> int:

@@ -63,7 +63,11 @@ class House:
         """All parts below the root, wherever they are."""
         shared = self.root / ".ftlite" / "parts"
         beside = self.root.rglob(".ftlite-part-*")
-        return sorted([*(shared.iterdir() if shared.exists() else ()), *beside])
+        return sorted(path for path in (*shared.glob("*/*"), *beside) if path.suffix != ".journal")
+
+    def journals(self) -> list[Path]:
+        """All journals below the root."""
+        return sorted(path for path in self.root.rglob("*.journal") if ".ftlite" in str(path.relative_to(self.root)))
 
     def close(self) -> None:
         for gate in self._gates.values():
