@@ -35,3 +35,14 @@ def memory(server: Running) -> int:
 
 def processes(server: Running) -> int:
     return len(family(server.pid))
+
+
+def peak(server: Running) -> int:
+    """The most memory that its processes have had resident so far, in bytes."""
+    total = 0
+    for number in family(server.pid):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{number}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) * 1024
+    return total

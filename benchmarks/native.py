@@ -1,0 +1,229 @@
+"""The native dialect beside what people use instead: whole commands as they are typed, in turn, each in a process of its own.
+
+lftp mirrors from and to vsftpd, tar goes to tar through a pipe, curl is followed by sha256sum on both sides; ftlite talks
+to ftlite. All in clear unless said otherwise, so that nobody pays for encryption alone.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measures import Row
+from benchmarks.process import peak
+from benchmarks.stage import Stage
+from tests.peers.servers import Running, Tls
+
+SMALL = 4096
+Deed = Callable[[], None]
+
+
+class Failed(Exception):
+    """A command did not end with 0; the text is what it said."""
+
+
+def shell(*words: str | Path, **more: str) -> int:
+    """Run a command that must succeed; its peak memory in bytes."""
+    with subprocess.Popen(
+        [str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | more
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read().decode(errors="replace")
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Failed(f"{' '.join(map(str, words))}: {process.returncode}: {said[-500:]}")
+    return used.ru_maxrss * 1024
+
+
+def ftlite(server: Running, *words: str | Path, **more: str) -> int:
+    """An ftlite client command towards `server`; its peak memory."""
+    if server.tls is not Tls.OFF:
+        assert server.certificate is not None
+        more |= {"FTLITE_CACERT": str(server.certificate.authority)}
+    tls = "off" if server.tls is Tls.OFF else "required"
+    return shell(sys.executable, "-m", "ftlite", *words, FTLITE_PASSWORD=server.password, FTLITE_TLS=tls, **more)
+
+
+def url(server: Running, path: str) -> str:
+    return f"ftp://{server.user}@{server.host}:{server.port}/{path}"
+
+
+def lftp(server: Running, commands: str) -> None:
+    """lftp's commands after logging in to `server`."""
+    settings = "set net:max-retries 1; set ftp:ssl-allow no; set cmd:fail-exit yes"
+    login = f"open -u {server.user},{server.password} ftp://{server.host}:{server.port}"
+    shell("lftp", "--norc", "-c", f"{settings}; {login}; {commands}")
+
+
+def timed(deed: Deed) -> float:
+    began = time.perf_counter()
+    deed()
+    return time.perf_counter() - began
+
+
+def in_turn(rounds: int, deeds: dict[str, tuple[Deed, Deed]]) -> dict[str, float]:
+    """Median seconds of each deed, rounds interleaved; the second of a pair cleans up and is not counted."""
+    took: dict[str, list[float]] = {name: [] for name in deeds}
+    for _ in range(rounds):
+        for name, (deed, clean) in deeds.items():
+            clean()
+            took[name].append(timed(deed))
+            clean()
+    return {name: median(values) for name, values in took.items()}
+
+
+def _gone(*paths: Path) -> Deed:
+    def clean() -> None:
+        for path in paths:
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True) if not path.is_dir() else None
+
+    return clean
+
+
+def make_tree(root: Path, count: int) -> None:
+    """`count` files of 4 KiB, a hundred in each directory."""
+    block = os.urandom(SMALL)
+    for number in range(count):
+        place = root / f"d{number // 100:04}"
+        if number % 100 == 0:
+            place.mkdir(parents=True)
+        (place / f"file{number:06}").write_bytes(number.to_bytes(8, "big") + block[8:])
+
+
+def trees(stage: Stage) -> list[Row]:
+    """A tree there and back, by whole commands; tar through a pipe shows what there is to win at most."""
+    rows: list[Row] = []
+    ours, peer = stage.servers["ftlite", Tls.OFF], stage.servers["vsftpd", Tls.OFF]
+    for count, factor in ((5000, 5), (20000, 10)):
+        if stage.quick and count > 5000:
+            continue
+        tree = stage.directory / f"tree{count}"
+        make_tree(tree, count)
+        there, back, peers, copied = ours.root / "t", stage.directory / "back", peer.root / "t", stage.directory / "tar"
+        tar = f"mkdir '{copied}' && tar -C '{tree}' -cf - . | tar -C '{copied}' -xf -"
+        up = in_turn(
+            2 if stage.quick else 3,
+            {
+                "ftlite": (lambda: ftlite(ours, "put", "-r", "-q", tree, url(ours, "t")) and None, _gone(there)),
+                "lftp": (lambda: lftp(peer, f"mirror -R -P4 {tree} t"), _gone(peers)),
+                "tar": (lambda: shell("sh", "-c", tar) and None, _gone(copied)),
+            },
+        )
+        ftlite(ours, "put", "-r", "-q", tree, url(ours, "t"))
+        shutil.copytree(tree, peers)
+        shutil.chown(peers, peer.user)
+        down = in_turn(
+            2 if stage.quick else 3,
+            {
+                "ftlite": (lambda: ftlite(ours, "get", "-r", "-q", url(ours, "t"), back) and None, _gone(back)),
+                "lftp": (lambda: lftp(peer, f"mirror -P4 t {back}"), _gone(back)),
+                "tar": (lambda: shell("sh", "-c", tar) and None, _gone(copied)),
+            },
+        )
+        _gone(there, peers, tree)()
+        rows += [_tree_row("put", count, up, factor), _tree_row("get", count, down, factor)]
+    return rows
+
+
+def _tree_row(verb: str, count: int, took: dict[str, float], factor: int) -> Row:
+    met = took["lftp"] >= factor * took["ftlite"] and took["ftlite"] <= 4 * took["tar"]
+    goal = f"{factor} times as fast as lftp -P4, within 4 times of tar"
+    return Row(f"{verb} -r, {count:,} files of 4 KiB", "s", took, (goal, met), digits=2)
+
+
+def verified(stage: Stage) -> list[Row]:
+    """One large file with and without digests, and what curl and sha256sum on both sides take for the same."""
+    server = stage.servers["ftlite", Tls.OFF]
+    size, name, back = stage.size, "v.bin", stage.directory / "v.bin"
+    address, there = url(server, name), server.root / name
+    plain = {"FTLITE_DIALECT": "stock", "FTLITE_REQUIRE": "size"}
+    blake = {"FTLITE_HASH": "blake3"}
+    login = f"{server.user}:{server.password}"
+    target = f"ftp://{server.host}:{server.port}/{name}"
+
+    def sums(one: Path, other: Path) -> None:
+        shell("sh", "-c", f"test $(sha256sum < '{one}' | cut -c-64) = $(sha256sum < '{other}' | cut -c-64)")
+
+    def curl_put() -> None:
+        shell("curl", "-sS", "-u", login, "-T", stage.source, target)
+        sums(stage.source, there)
+
+    def curl_get() -> None:
+        shell("curl", "-sS", "-u", login, "-o", back, target)
+        sums(there, back)
+
+    def put(**more: str) -> Deed:
+        return lambda: ftlite(server, "put", "-q", stage.source, address, **more) and None
+
+    def get(**more: str) -> Deed:
+        return lambda: ftlite(server, "get", "-q", address, back, **more) and None
+
+    rounds = 3 if stage.quick else 5
+    up = in_turn(
+        rounds,
+        {
+            "ftlite": (put(), _gone(there)),
+            "blake3": (put(**blake), _gone(there)),
+            "unverified": (put(**plain), _gone(there)),
+            "curl": (curl_put, _gone(there)),
+        },
+    )
+    shutil.copy(stage.source, there)  # no digest of it is known yet, as of anything that others put there
+    down = in_turn(
+        rounds,
+        {
+            "ftlite": (get(), _gone(back)),
+            "blake3": (get(**blake), _gone(back)),
+            "unverified": (get(**plain), _gone(back)),
+            "curl": (curl_get, _gone(back)),
+        },
+    )
+    there.unlink()
+    rates = [{key: size / 2**20 / value for key, value in took.items()} for took in (up, down)]
+    return [_verified_row("PUT", rates[0], 0.45), _verified_row("GET", rates[1], 0.6)]
+
+
+def _verified_row(verb: str, rates: dict[str, float], least: float) -> Row:
+    plain = rates["unverified"]
+    met = rates["ftlite"] >= least * plain and rates["blake3"] >= 0.7 * plain and rates["ftlite"] > rates["curl"]
+    goal = f"sha256 {least:g} and blake3 0.7 of unverified, ahead of curl with sha256sum"
+    return Row(f"{verb} of a large file, verified", "MiB/s", rates, (goal, met))
+
+
+def flat(stage: Stage) -> list[Row]:
+    """Peak memory of client and server while a file of 1 MiB and one of 8 GiB goes up and comes back."""
+    peaks: dict[str, dict[int, int]] = {"client put": {}, "client get": {}, "server": {}}
+    sizes = (1 << 20, (1 << 30) if stage.quick else (8 << 30))
+    for size in sizes:
+        with stage.fresh("ftlite", Tls.EXPLICIT) as server:
+            source, back = stage.directory / "flat.bin", stage.directory / "flat.back"
+            with source.open("wb") as file:
+                file.truncate(size)  # holes: they take no memory here, and travel like anything else
+            peaks["client put"][size] = ftlite(server, "put", "-q", source, url(server, "f"))
+            peaks["client get"][size] = ftlite(server, "get", "-q", url(server, "f"), back)
+            peaks["server"][size] = peak(server)
+            _gone(source, back, server.root / "f")()
+    return [
+        Row(
+            f"peak memory, {what}, 1 MiB and {sizes[1] >> 30} GiB over TLS",
+            "MiB",
+            {"small": found[sizes[0]] / 2**20, "large": found[sizes[1]] / 2**20},
+            ("within 64 MiB", abs(found[sizes[1]] - found[sizes[0]]) <= 64 << 20),
+        )
+        for what, found in peaks.items()
+    ]
+
+
+def allow_many_files() -> None:
+    """20,000 files at once are nobody's descriptors, but vsftpd and lftp want some."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
