@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from ftlite.protocol.errors import BadFacts
+from ftlite.protocol.native.globs import Glob
 from ftlite.protocol.text import decode, encode, printable
 
 _PLAIN: Final = "._*?/-"
@@ -27,8 +28,8 @@ class Filter:
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self.include = tuple(include)
         self.exclude = tuple(exclude)
-        self._included = [_Glob(text) for text in include]
-        self._excluded = [_Glob(text) for text in exclude]
+        self._included = [_Pattern(text) for text in include]
+        self._excluded = [_Pattern(text) for text in exclude]
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out at all."""
@@ -36,9 +37,9 @@ class Filter:
 
     def __call__(self, path: str, is_directory: bool) -> bool:
         """Whether `path` ("a/b", relative to the tree) is wanted."""
-        if any(glob.matches(path, is_directory) for glob in self._excluded):
+        if any(each.matches(path, is_directory) for each in self._excluded):
             return False
-        return is_directory or not self._included or any(glob.matches(path, False) for glob in self._included)
+        return is_directory or not self._included or any(each.matches(path, False) for each in self._included)
 
 
 def format_patterns(patterns: Sequence[str]) -> str:
@@ -59,54 +60,14 @@ def parse_patterns(text: str) -> tuple[str, ...]:
     return tuple(decode(unquote_to_bytes(part)) for part in parts)
 
 
-class _Glob:
+class _Pattern:
     def __init__(self, text: str) -> None:
         self._directories_only = text.endswith("/")
         body = text.rstrip("/")
         self._whole = "/" in body
-        self._pattern = re.compile(_translate(body.removeprefix("/")), re.DOTALL)
+        self._glob = Glob(body.removeprefix("/"))
 
     def matches(self, path: str, is_directory: bool) -> bool:
         if self._directories_only and not is_directory:
             return False
-        return self._pattern.fullmatch(path if self._whole else path.rsplit("/", 1)[-1]) is not None
-
-
-_PIECE = re.compile(
-    r"(?P<deep>\*\*/)|(?P<all>\*\*)|(?P<some>\*)|(?P<one>\?)|\[(?P<not>[!^]?)(?P<set>.[^\]]*)\]|(?P<char>.)", re.DOTALL
-)
-_RANGE = re.compile(r"(.)-(.)|(.)", re.DOTALL)
-
-
-def _translate(glob: str) -> str:
-    """The regular expression of `glob`; a bracket that never closes means itself, as in the shell."""
-    return "".join(_piece(match) for match in _PIECE.finditer(glob))
-
-
-def _piece(match: re.Match[str]) -> str:
-    if match["deep"]:
-        return "(?:.*/)?"
-    if match["all"]:
-        return ".*"
-    if match["some"]:
-        return "[^/]*"
-    if match["one"]:
-        return "[^/]"
-    if match["char"]:
-        return re.escape(match["char"])
-    inside = "".join(_members(part) for part in _RANGE.finditer(match["set"]))
-    if match["not"]:
-        return f"(?!/)[^{inside}]" if inside else "[^/]"
-    return f"(?!/)[{inside}]" if inside else "(?!)"
-
-
-def _members(part: re.Match[str]) -> str:
-    """One character, or a range; a range that runs backwards holds nothing, as for fnmatch."""
-    low, high, alone = part.groups()
-    if alone is not None:
-        return _escape(alone)
-    return f"{_escape(low)}-{_escape(high)}" if low <= high else ""
-
-
-def _escape(char: str) -> str:
-    return char if char.isalnum() else f"\\U{ord(char):08x}"
+        return self._glob.matches(path if self._whole else path.rsplit("/", 1)[-1])
