@@ -42,12 +42,12 @@ def encode(entry: TreeEntry, *, offset: int = 0) -> bytes:
     path = entry.path + b"/" if entry.kind is EntryKind.DIR else entry.path
     left = entry.size - offset
     seconds, fraction = divmod(entry.modify_ns, _SECOND)
-    name, prefix = _split(path)
+    name, prefix = (path, b"") if len(path) <= _NAME else _split(path)
     records = b""
     if not name or not path.isascii():
         records += record(b"path", path)
         name, prefix = path[:_NAME], b""
-    if len(entry.target) > _NAME or not entry.target.isascii():
+    if entry.target and (len(entry.target) > _NAME or not entry.target.isascii()):
         records += record(b"linkpath", entry.target)
     if records and not _is_utf8(path, entry.target):
         records = record(b"hdrcharset", b"BINARY") + records
@@ -75,8 +75,6 @@ def record(key: bytes, value: bytes) -> bytes:
 
 def _split(path: bytes) -> tuple[bytes, bytes]:
     """The name and prefix fields that hold `path`; empty ones when there are none."""
-    if len(path) <= _NAME:
-        return path, b""
     cut = path.find(b"/", len(path) - _NAME - 1, -1)
     if 0 < cut <= _PREFIX:
         return path[cut + 1 :], path[:cut]
@@ -109,7 +107,7 @@ def _block(name: bytes, mode: int, size: int, seconds: int, kind: bytes, target:
     numbers = b"%011o\0%011o\0" % (size, seconds)
     permissions = b"%07o\0" % mode
     target = target[:_NAME]
-    total = _FIXED_SUM + sum(name) + sum(permissions) + sum(numbers) + kind[0] + sum(target) + sum(prefix)
+    total = _FIXED_SUM + kind[0] + sum(name + permissions + numbers + target + prefix)
     return b"".join(
         (
             name.ljust(_NAME, b"\0"),

@@ -1,9 +1,9 @@
 """What has arrived, one record an entry, so that an unpacking goes on after kill -9 (docs/protocol.md s.5 "Going on").
 
 Records are written behind the entries, in batches: one that is torn is not there, and what no record tells of is
-removed from the staging directory and comes again. Only a prefix in the protocol's order counts: "the first K entries" means
-nothing for another. After a restart of the machine a record proves no content (the disk may have lost it), so the files
-are read again.
+removed from the staging directory and comes again. Only a prefix in the protocol's order counts: "the first K entries"
+means nothing for another. After a restart of the machine a record proves no content (the disk may have lost it), so the
+files are read again.
 """
 
 from __future__ import annotations

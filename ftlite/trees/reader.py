@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 
-from attrs import frozen
+from attrs import define
 
 from ftlite.trees.entry import EntryKind, TreeEntry
 from ftlite.trees.errors import Kind, TreeError
@@ -20,6 +20,7 @@ MOST_EXTENDED = 1 << 20
 
 _FIELDS = struct.Struct("100s8s16x12s12s8sc100s6s82x155s12x")
 _CHECKSUM = slice(148, 156)
+_TYPE = slice(156, 157)
 _OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
 _TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,40}))?")
 _NUMBER = re.compile(rb"[0-9]{1,18}")
@@ -47,7 +48,7 @@ _KEPT = frozenset({b"path", b"linkpath", b"size", b"mtime", OFFSET_KEY, SIZE_KEY
 _SPARSE = (b"GNU.sparse.", b"SCHILY.realsize", b"SUN.holesdata")
 
 
-@frozen
+@define
 class Header:
     """An entry whose content comes next.
 
@@ -76,6 +77,7 @@ class HeaderReader:
         self._need = BLOCK
         self._extended = b""  # the type of the extended header whose data is due
         self._size = 0  # of that data
+        self._last_extended = b""
         self._zero_blocks = 0
         self._local: dict[bytes, bytes] = {}
         self._global: dict[bytes, bytes] = {}
@@ -116,6 +118,9 @@ class HeaderReader:
         return at
 
     def _block(self, block: bytes) -> None:
+        if block == self._last_extended:
+            self._extended, self._need = block[_TYPE], self._size + padding(self._size)
+            return
         if block == ZEROS:
             self._zero_blocks += 1
             self.ended = self._zero_blocks == 2
@@ -128,18 +133,20 @@ class HeaderReader:
         if sum(block) - sum(block[_CHECKSUM]) + 256 != _number(checksum):
             raise TreeError(Kind.MALFORMED, "", "a header whose checksum is wrong")
         if kind in _EXTENDED:
-            self._begin_extended(kind, _number(size))
+            self._begin_extended(block, _number(size))
             return
         path = _text(name)
         if magic == b"ustar\0" and prefix[0]:
             path = _text(prefix) + b"/" + path
-        self._entry(path, kind, _number(mode), size, mtime, _text(target))
+        self._entry(path, kind, _number(mode), size, mtime, _text(target) if target[0] else b"")
 
-    def _begin_extended(self, kind: bytes, size: int) -> None:
+    def _begin_extended(self, block: bytes, size: int) -> None:
         if not 0 <= size <= MOST_EXTENDED:
             raise TreeError(Kind.MALFORMED, "", f"an extended header of {size} octets")
         if size:
-            self._extended, self._size, self._need = kind, size, size + padding(size)
+            self._last_extended = block  # writers make the same block again and again
+            self._extended, self._size = block[_TYPE], size
+            self._need = size + padding(size)
 
     def _extend(self, data: bytes) -> None:
         kind, self._extended, self._need = self._extended, b"", BLOCK
@@ -167,22 +174,21 @@ class HeaderReader:
         if left < 0 or (left and meant is not EntryKind.FILE):
             raise TreeError(Kind.MALFORMED, path, "content where there can be none")
         modify = _pax_time(values[b"mtime"], path) if values.get(b"mtime") else _number(mtime) * _SECOND
-        if abs(modify) >= _MOST_SECONDS * _SECOND:
-            raise TreeError(Kind.MALFORMED, path, "a time beyond all calendars")
         goes_to = b""
-        if meant in (EntryKind.LINK, EntryKind.HARD):
+        if meant is EntryKind.LINK or meant is EntryKind.HARD:
             goes_to = values.get(b"linkpath") or target
-        offset = self._offset(values, path, meant, left)
+        offset = 0
+        if OFFSET_KEY in values or SIZE_KEY in values:
+            offset = _offset(values, path, meant, left)
         entry = TreeEntry(path, meant, mode & 0o777, modify, offset + left, goes_to)
         self.header = Header(entry, offset, left)
 
-    def _offset(self, values: dict[bytes, bytes], path: bytes, kind: EntryKind, left: int) -> int:
-        if OFFSET_KEY not in values and SIZE_KEY not in values:
-            return 0
-        offset = _pax_number(values.get(OFFSET_KEY, b""), path)
-        if kind is not EntryKind.FILE or _pax_number(values.get(SIZE_KEY, b""), path) != offset + left:
-            raise TreeError(Kind.MALFORMED, path, "FTLITE.offset and FTLITE.size do not fit the entry")
-        return offset
+
+def _offset(values: dict[bytes, bytes], path: bytes, kind: EntryKind, left: int) -> int:
+    offset = _pax_number(values.get(OFFSET_KEY, b""), path)
+    if kind is not EntryKind.FILE or _pax_number(values.get(SIZE_KEY, b""), path) != offset + left:
+        raise TreeError(Kind.MALFORMED, path, "FTLITE.offset and FTLITE.size do not fit the entry")
+    return offset
 
 
 def _records(data: bytes, into: dict[bytes, bytes]) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from ftlite.trees.errors import Kind, TreeError
 
 _UNFIT = re.compile(rb"[\0\r\n]|(?:\A|/)\.{0,2}(?:/|\Z)")
+_PLAIN = re.compile(rb"[0-9A-Za-z_][ -.0-~]*")
 _RESERVED = b".ftlite"
 _MOST_HOPS = 40  # as Linux: a longer chain of links never leads anywhere
 
@@ -31,7 +32,7 @@ def check_path(path: bytes) -> None:
 
 def is_fit(name: bytes) -> bool:
     """Whether one name may travel."""
-    return not _UNFIT.search(name) and b"/" not in name and not is_reserved(name)
+    return _PLAIN.fullmatch(name) is not None or not (_UNFIT.search(name) or b"/" in name or is_reserved(name))
 
 
 def _fault(path: bytes) -> str:
@@ -43,11 +44,13 @@ def _fault(path: bytes) -> str:
 
 
 def is_reserved(name: bytes) -> bool:
-    """Whether `name` is ".ftlite" or ".ftlite-..." to some file system.
+    """Whether `name` (not empty) is ".ftlite" or ".ftlite-..." to some file system.
 
     Linux's case folding ignores case, composition and invisible characters, so these are taken out first.
     """
     if name.isascii():
+        if name[0] != 0x2E:
+            return False
         folded = name.lower()
         return folded == _RESERVED or folded.startswith(b".ftlite-")
     text = unicodedata.normalize("NFKD", name.decode("utf-8", "surrogateescape")).casefold()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from io import RawIOBase
 
 from attrs import define, field
@@ -56,15 +55,12 @@ class Sweep:
         if name is None:
             return False
         level = self._levels[-1]
+        status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
         if entry.kind is EntryKind.DIR:
-            with suppress(NotADirectoryError):
-                fd = os.open(name, DIRECTORY_FLAGS, dir_fd=level.fd)
-                os.fchmod(fd, 0o700)
-                level.at += 1
-                self._levels.append(_Level(fd, entry.path, entry))
+            if stat.S_ISDIR(status.st_mode):
+                self._enter(level, name, entry)
                 return True
             return False
-        status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
         if entry.kind is EntryKind.LINK:
             right = stat.S_ISLNK(status.st_mode) and os.readlink(name, dir_fd=level.fd) == entry.target
         else:
@@ -72,6 +68,17 @@ class Sweep:
             right = right and self._proves(level.fd, name, digest)
         level.at += right
         return right
+
+    def _enter(self, level: _Level, name: bytes, entry: TreeEntry) -> None:
+        fd = os.open(name, DIRECTORY_FLAGS, dir_fd=level.fd)
+        try:
+            os.fchmod(fd, 0o700)  # until it is left
+            below = _Level(fd, entry.path, entry)
+        except OSError:
+            os.close(fd)
+            raise
+        level.at += 1
+        self._levels.append(below)
 
     def keep(self, entry: TreeEntry) -> tuple[int, int] | None:
         """Spare the file that was growing: how many octets count, and a descriptor (the taker's); None: none."""

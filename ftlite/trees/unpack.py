@@ -77,7 +77,7 @@ class Unpacker:
         self._chain = Chain(root_fd)
         self._file: _Target | None = None
         self._padding = 0
-        self._octets = 0  # of the stream, unpacked
+        self._octets = 0  # that came of what was received
         self._last = journal.last if journal is not None else b""
         self._begun = False
         self._winding = list(journal.winding) if journal is not None else []
@@ -130,10 +130,7 @@ class Unpacker:
             self._journal.flush()
 
     def _take(self, view: memoryview) -> None:
-        self._octets += len(view)
-        beyond = self._octets - self._limits.free
-        if beyond > 0 and self._decompressor is not None and beyond > self._limits.ratio * self.received:
-            raise TreeError(Kind.TOO_MUCH, "", f"more than {self._limits.ratio} octets for each octet on the wire")
+        self._grow(len(view))
         at, end = 0, len(view)
         while at < end:
             if self._file is not None:
@@ -150,6 +147,12 @@ class Unpacker:
                 at = self._reader.read(view, at)
                 if self._reader.header is not None:
                     self._begin(self._reader.header)
+
+    def _grow(self, octets: int) -> None:
+        """So much more came of what is on the wire: by unpacking, or by a hard link."""
+        self._octets += octets
+        if self._octets - self._limits.free > self._limits.ratio * self.received:
+            raise TreeError(Kind.TOO_MUCH, "", f"more than {self._limits.ratio} octets for each octet on the wire")
 
     # one entry
 
@@ -261,6 +264,7 @@ class Unpacker:
         first, digest = self._recent.get(entry.target) or self._read_again(entry)
         meant = evolve(first, path=entry.path)
         self._room(meant)
+        self._grow(meant.size)
         elsewhere, earlier = open_parent(self._root, entry.target)
         try:
             os.link(earlier, name, src_dir_fd=elsewhere, dst_dir_fd=parent, follow_symlinks=False)
@@ -282,7 +286,7 @@ class Unpacker:
             if not stat.S_ISREG(status.st_mode):
                 raise TreeError(Kind.UNSAFE, entry.path, "a hard link to what is no earlier file of the tree")
             size = status.st_size
-            self._room(evolve(entry, size=size))
+            self._room(evolve(entry, size=size))  # before it is read
             hasher = self._hasher()
             while block := file.read(_BLOCK):
                 hasher.update(block)
