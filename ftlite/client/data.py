@@ -1,7 +1,8 @@
 """Data connections: EPSV first, PASV with its address ignored, TLS with the control connection's session.
 
 The command travels while the data connection is dialled, and TLS begins when that stands, whether or not the 150 is
-there: some servers handshake before it, some after. A refusal ends the dialling at once.
+there: some servers handshake before it, some after. A refusal ends the dialling at once; and dialling that fails
+first waits a moment for one, because a server that refuses closes its port too, and nobody knows which comes first.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import trio
 from ftlite.client.control import Pending
 from ftlite.client.errors import CannotRestart, ClientError, Outcome, from_net, from_reply, reason
 from ftlite.client.session import Session
+from ftlite.client.success import cut_off
 from ftlite.net.active import dial
-from ftlite.net.errors import NetError
+from ftlite.net.errors import Kind, NetError
 from ftlite.net.proxy import dial_through
 from ftlite.net.tls import spki_pin
 from ftlite.net.wire import Wire
@@ -26,16 +28,21 @@ from ftlite.protocol.replies import Reply
 #: What is said of a transfer that cannot begin in the middle, where 554 (RFC 3659 s.5) and 551 are not used for it.
 _NOT_FROM_THERE = re.compile(r"re-?start|\bREST\b|resum|offset|append|afresh|begin(ning)?\b", re.I)
 
+_LAST_WORD = 5.0  #: seconds for the reply that explains a data connection which did not come about
+_EXPLAINED = frozenset({Kind.REFUSED, Kind.LOST, Kind.TRUNCATED})  #: what a server that changed its mind looks like
+
 
 async def open_data(session: Session, command: str, argument: str, *, offset: int = 0) -> tuple[Pending, Wire]:
     """Begin `command` and open its data connection: TCP, and TLS where the session has it.
 
-    On success the server has said 1xx. Whatever fails, no socket stays open; when the command was sent and is not
-    answered, the control connection is closed, because nobody could say what its next reply belongs to.
+    On success the server has said 1xx, or 2xx already, and then the control connection may be gone. Whatever fails, no
+    socket stays open; when the command was sent and is not answered, the control connection is closed, because nobody
+    could say what its next reply belongs to.
 
     Raises:
         CannotRestart: `offset` is refused; from 0 it may go.
-        ClientError: the refusal, or CONNECT, TIMEOUT, TLS, PIN for a data connection that did not come about.
+        ClientError: the refusal; PARTIAL when the control connection ended behind the command; CONNECT, TIMEOUT, TLS,
+            PIN for a data connection that did not come about.
     """
     thing = argument or session.thing
     port = await _passive_port(session)
@@ -46,15 +53,14 @@ async def open_data(session: Session, command: str, argument: str, *, offset: in
             pending.on_failure = scope.cancel
             if pending.failed:  # it was quicker than we are
                 scope.cancel()
-            with trio.fail_after(session.connect_timeout):
-                wire = await _connect(session, port, thing)
+            wire = await _connected(session, port, thing)
             await _begun(pending)
         if pending.final is not None and not pending.final.completed:
             if offset and _about_offset(pending.final, thing):
                 raise CannotRestart(from_reply(thing, command, pending.final))
             raise from_reply(thing, command, pending.final)
-        if session.broken is not None:
-            raise session.broken
+        if pending.final is None and session.broken is not None:
+            raise cut_off(thing, session.broken)
     except trio.TooSlowError:
         await _give_up(session, pending, wire)
         raise ClientError(
@@ -96,8 +102,8 @@ def _about_offset(answer: Reply, thing: str) -> bool:
 
 
 async def _begun(pending: Pending) -> None:
-    """1xx, or already the final 2xx from a server that is ahead of itself."""
-    await pending.control.until(lambda: bool(pending.replies) or pending.final is not None)
+    """1xx, or already the final reply: 2xx from a server that is ahead of itself; or there will be none."""
+    await pending.control.until(lambda: bool(pending.replies) or pending.final is not None or pending.failed)
     pending.replies.clear()
 
 
@@ -128,22 +134,34 @@ async def _passive_port(session: Session) -> int:
         raise ClientError(Outcome.PROTOCOL, f"{session.thing}: {error}", reply=answer) from error
 
 
-async def _connect(session: Session, port: int, thing: str) -> Wire:
+async def _connected(session: Session, port: int, thing: str) -> Wire:
+    """`_connect` within its time; the caller's scope is cancelled by what the server has to say about a failure."""
     try:
-        if session.proxy is None:
-            sock = await dial(session.control.peer, port)
-        else:
-            sock = await dial_through(session.proxy, session.host, port, session.connect_timeout)
-        if session.plan is None:
-            return Wire(sock)
-        wire = await Wire.secure(
-            sock, session.plan.context, server_side=False, session=session.control.session, hostname=session.host
-        )
-        if session.plan.pin is None or not isinstance(wire.socket, ssl.SSLSocket):
-            return wire
-        pin = spki_pin(wire.socket.getpeercert(True))
+        with trio.fail_after(session.connect_timeout):
+            return await _connect(session, port, thing)
     except NetError as error:
+        if error.kind in _EXPLAINED:
+            await trio.sleep(min(_LAST_WORD, session.connect_timeout))
         raise from_net(f"{thing}: data connection", error) from error
+
+
+async def _connect(session: Session, port: int, thing: str) -> Wire:
+    if session.proxy is None:
+        sock = await dial(session.control.peer, port)
+    else:
+        sock = await dial_through(session.proxy, session.host, port, session.connect_timeout)
+    if session.plan is None:
+        return Wire(sock)
+    wire = await Wire.secure(
+        sock, session.plan.context, server_side=False, session=session.control.session, hostname=session.host
+    )
+    if session.plan.pin is None or not isinstance(wire.socket, ssl.SSLSocket):
+        return wire
+    try:
+        pin = spki_pin(wire.socket.getpeercert(True))
+    except NetError:
+        wire.abort()
+        raise
     if pin != session.plan.pin:
         wire.abort()
         raise ClientError(Outcome.PIN, f"{thing}: the data connection leads to another server, with the key {pin}")

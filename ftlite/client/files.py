@@ -29,7 +29,7 @@ from ftlite.client import digests, listing
 from ftlite.client.errors import CannotRestart, ClientError, Outcome, from_os_error, says_unsupported
 from ftlite.client.parts import DownloadPart
 from ftlite.client.session import Session
-from ftlite.client.success import Ending, Evidence, Verified, judge
+from ftlite.client.success import Ending, Evidence, Verified, behind, judge
 from ftlite.client.transfer import Active, transfer
 from ftlite.movers import DiskFault, Flow, Pace, receive_file, send_file
 from ftlite.protocol.entries import Entry, Kind
@@ -189,7 +189,8 @@ async def _verdict(
     if algorithm is None:
         return judge(evidence), None
     try:
-        theirs = await digests.remote_digest(session, evidence.thing, algorithm)
+        with behind(evidence.thing):
+            theirs = await digests.remote_digest(session, evidence.thing, algorithm)
     except ClientError as error:
         if required or error.reply is None:
             raise
@@ -230,7 +231,8 @@ async def put(session: Session, local: Path, remote: str, terms: Terms) -> Trans
             result = await _deliver(session, fd, held, remote, found, terms)
         await _unchanged(fd, held, local)
         if terms.preserve:
-            await keep_facts(session, remote, held.st_mtime_ns, stat.S_IMODE(held.st_mode))
+            with behind(remote, "its time and mode were kept"):
+                await keep_facts(session, remote, held.st_mtime_ns, stat.S_IMODE(held.st_mode))
     finally:
         os.close(fd)
     terms.tell(held.st_size)
@@ -349,7 +351,9 @@ async def _send(session: Session, fd: int, held: os.stat_result, remote: str, of
         evidence = await active.settle()
     if evidence.final is None or not evidence.final.completed:
         return evidence
-    return evolve(evidence, stated=await listing.size_of(session, remote), require=terms.require)
+    with behind(remote):
+        stated = await listing.size_of(session, remote)
+    return evolve(evidence, stated=stated, require=terms.require)
 
 
 async def _unchanged(fd: int, held: os.stat_result, local: Path) -> None:
@@ -368,3 +372,5 @@ async def keep_facts(session: Session, remote: str, modify_ns: int, mode: int) -
     if not session.quirks.no_chmod:
         answer = await session.ask("SITE", f"CHMOD {mode & 0o777:03o} {remote}")
         session.quirks.no_chmod = not answer.completed
+    if session.broken is not None:  # 421 is an answer to neither
+        raise session.broken

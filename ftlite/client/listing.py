@@ -125,6 +125,8 @@ async def size_of(session: Session, path: str) -> int | None:
     if session.quirks.no_size:
         return None
     answer = await session.ask("SIZE", path)
+    if session.broken is not None and not answer.completed:
+        raise session.broken  # 421 says nothing of sizes
     if answer.code == 213:
         word = answer.first.strip().split(" ")[0]
         if word.isascii() and word.isdigit():
@@ -135,13 +137,19 @@ async def size_of(session: Session, path: str) -> int | None:
 
 
 async def size_now(session: Session, path: str, known: int | None, evidence: Evidence) -> int | None:
-    """The size to compare a download with: `known`, asked again when it differs, for the file may have grown."""
+    """The size to compare a download with: `known`, asked again when it differs, for the file may have grown.
+
+    When the connection is gone, `known` is all there is, and its difference stands.
+    """
     total = evidence.offset + evidence.moved
     if known is None or known == total or session.broken is not None:
         return known
     if evidence.final is None or not evidence.final.completed:
         return known
-    now = await size_of(session, path)
+    try:
+        now = await size_of(session, path)
+    except ClientError:
+        return known
     return known if now is None else now
 
 

@@ -10,7 +10,7 @@ from attrs import evolve
 from ftlite.client import digests, listing
 from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.files import Terms, Transferred
-from ftlite.client.success import Ending, Evidence, Verified, judge
+from ftlite.client.success import Ending, Evidence, Verified, behind, judge
 from ftlite.client.transfer import Active
 from ftlite.movers import Flow, receive_some, send_bytes
 
@@ -39,7 +39,8 @@ class _Stream:
         judge(evolve(evidence, require=None))
         digest = None
         if self._hasher is not None and self._algorithm is not None:
-            theirs = await digests.remote_digest(self._active.session, remote, self._algorithm)
+            with behind(remote):
+                theirs = await digests.remote_digest(self._active.session, remote, self._algorithm)
             digest = f"{self._algorithm}:{self._hasher.hexdigest()}"
             evidence = evolve(evidence, ours=digest, theirs=f"{self._algorithm}:{theirs}")
         verified = judge(evidence)
@@ -105,6 +106,7 @@ class Upload(_Stream):
             await active.finish_writing()
         evidence = await active.settle()
         if compare and evidence.final is not None and evidence.final.completed:
-            stated = await listing.size_of(active.session, remote)
+            with behind(remote):
+                stated = await listing.size_of(active.session, remote)
             evidence = evolve(evidence, stated=stated, require=self._terms.require)
         await self._conclude(evidence, remote)

@@ -9,6 +9,8 @@ have been cut off; servers that never send close_notify are many.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from attrs import frozen
 
@@ -98,11 +100,32 @@ def _reply_came(evidence: Evidence) -> None:
         where = "data connection" if evidence.ending is Ending.STALLED else "server after the last byte"
         raise ClientError(Outcome.TIMEOUT, f"{evidence.thing}: nothing more came from the {where}", transient=True)
     if final is None:
-        raise ClientError(
-            Outcome.PARTIAL,
-            f"{evidence.thing}: the control connection ended before the server confirmed the transfer",
-            transient=True,
-        )
+        raise _unfinished(evidence.thing, "the server confirmed the transfer")
+
+
+def cut_off(thing: str, broken: ClientError, before: str = "the server confirmed the transfer") -> ClientError:
+    """What it means that `broken` ended the control connection after a transfer's command was sent.
+
+    A connection that is gone, or that 421 took away, is PARTIAL: what is there may be all, some or nothing of it.
+    Silence and garbage stay what they are.
+    """
+    return _unfinished(thing, before) if broken.outcome is Outcome.CONNECT else broken
+
+
+@contextmanager
+def behind(thing: str, before: str = "it could be compared") -> Iterator[None]:
+    """Ask within this what belongs to the transfer of `thing`, behind its 226: see `cut_off`."""
+    try:
+        yield
+    except ClientError as error:
+        meant = cut_off(thing, error, before)
+        if meant is error:
+            raise
+        raise meant from error
+
+
+def _unfinished(thing: str, before: str) -> ClientError:
+    return ClientError(Outcome.PARTIAL, f"{thing}: the control connection ended before {before}", transient=True)
 
 
 def _ended_whole(evidence: Evidence) -> None:

@@ -37,6 +37,8 @@ def from_connecting(error: OSError, where: str) -> NetError:
     number = next((cause.errno for cause in causes if cause.errno), None)
     if any(cause.errno == errno.ECONNREFUSED for cause in causes):
         return NetError(Kind.REFUSED, f"nobody listens at {where}")
+    if number == errno.ECONNRESET:  # the listener was closed while we stood in its queue
+        return NetError(Kind.REFUSED, f"{where} hung up at once")
     if number == errno.ETIMEDOUT:
         return NetError(Kind.TIMEOUT, f"{where} did not answer")
     if number in _UNREACHABLE:

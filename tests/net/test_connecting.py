@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 from ftlite.config.models import Endpoint
 from ftlite.net import listen
 from ftlite.net.active import dial
-from ftlite.net.dial import connect_tcp
+from ftlite.net.dial import connect_tcp, from_connecting
 from ftlite.net.errors import Kind, NetError
 from ftlite.net.listen import open_listeners
 from tests.descriptors import no_descriptor_leaks
@@ -42,6 +43,11 @@ async def test_dial_that_fails(host: str, source: str | None, kind: Kind) -> Non
         with pytest.raises(NetError) as caught:
             await dial(host, free_ports(), source)
         assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.ECONNRESET])
+def test_whether_the_listener_was_closed_before_or_meanwhile_is_the_same(number: int) -> None:
+    assert from_connecting(OSError(number, "so it is"), "there").kind is Kind.REFUSED
 
 
 async def test_connect_tcp() -> None:
