@@ -8,7 +8,7 @@ from ftlite.movers.flow import Flow
 from ftlite.movers.hashed import receive_hashed, send_hashed
 from ftlite.movers.memory import receive_bytes, receive_some, send_bytes
 from ftlite.movers.pace import Pace
-from ftlite.movers.receiving import receive_file
+from ftlite.movers.receiving import receive_file, widen
 from ftlite.movers.sending import send_file
 from ftlite.movers.streams import receive_into, send_from
 from ftlite.movers.trail import Trail
@@ -30,4 +30,5 @@ __all__ = [
     "send_file",
     "send_from",
     "send_hashed",
+    "widen",
 ]

@@ -1,7 +1,7 @@
 """A wire into a blocking sink, and a blocking source onto a wire: trees, stdin, stdout.
 
     a sink or source of the disk's        called in the worker slices that use the wire
-    one that may block for ever (a pipe)  has a thread of its own, and a belt of a few MiB between it and the slices
+    one that may block for ever (a pipe)  has a thread of its own, and a belt of 2 MiB between it and the slices
 
 Nobody waits for such a thread when the transfer is cancelled or broken: it may hang in its call for good. It only knows
 the belt, so what it does afterwards touches neither wire nor file of ours.
@@ -27,7 +27,7 @@ from ftlite.net.wire import Wire
 Read = Callable[[int], bytes | memoryview]
 Write = Callable[[memoryview], object]
 
-_HELD = 4 << 20  # bytes on the belt: what keeps both ends busy over a few thread hops
+_HELD = 2 << 20  # bytes on the belt: what keeps both ends busy over a few thread hops
 _AT_ONCE = 256 * 1024  # bytes that a patient source is asked for
 
 
@@ -110,16 +110,17 @@ class _Belt:
             self._changed.wait_for(lambda: self._held < _HELD or self._left)
             return not self._left
 
-    def take(self) -> bytes | None:
-        """Wait for a block; None at the end, or when nobody cares any more."""
+    def take(self) -> bytes:
+        """Wait for something and take all of it as one block; empty at the end, or when nobody cares any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._blocks or self._ended or self._left)
-            if self._left or not self._blocks:
-                return None
-            block = self._blocks.popleft()
-            self._held -= len(block)
+            if self._left:
+                return b""
+            block = b"".join(self._blocks)  # a write of 2 MiB lets go of the interpreter for longer than it costs
+            self._blocks.clear()
+            self._held = 0
             self._tell()
-            return block
+        return block
 
     def emptied(self) -> None:
         """All was taken, and what it was taken for is done."""
