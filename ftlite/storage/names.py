@@ -58,8 +58,9 @@ class Names:
             try:
                 os.rmdir(place.name, dir_fd=place.parent)
             except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not self._clear(place):
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
+                self._clear(place)
                 os.rmdir(place.name, dir_fd=place.parent)
         self._news.tell(place, Change.UNLINK)
 
@@ -155,10 +156,10 @@ class Names:
         finally:
             os.close(fd)
 
-    def _clear(self, place: Granted) -> bool:
+    def _clear(self, place: Granted) -> None:
         fd = os.open(place.name, DIRECTORY, dir_fd=place.parent)
         try:
-            return self._parts.clear(fd)
+            self._parts.clear(fd)
         finally:
             os.close(fd)
 

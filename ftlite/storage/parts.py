@@ -257,9 +257,9 @@ class Parts:
         with told("/"):
             return self._hidden.sweep(clean)
 
-    def clear(self, directory: int) -> bool:
-        """Remove idle parts from a directory that is about to be removed; whether there were any."""
-        return self._clean(Home(directory, BESIDE), None) > 0
+    def clear(self, directory: int) -> None:
+        """Remove idle parts from a directory that is about to be removed."""
+        self._clean(Home(directory, BESIDE), None)
 
     def lock(self, home: Home, name: bytes) -> threading.Lock:
         """To be held while parts of one owner and path are looked at; `name` is that of any of these."""

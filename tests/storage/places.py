@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,7 +18,10 @@ from ftlite.protocol.entries import Entry
 from ftlite.storage.errors import Kind, StorageError
 from ftlite.storage.granted import Granted
 from ftlite.storage.local import LocalStore
+from ftlite.storage.native import NativePart, UploadKey
 from ftlite.storage.parts import Part
+
+P = TypeVar("P", bound=Part)
 
 
 @contextmanager
@@ -44,6 +49,17 @@ class House:
     def begin(self, path: str, data: bytes = b"", *, owner: str = "ann") -> Part:
         """A part of `path` in which `data` has arrived."""
         return write(self.store.begin(self.at(path, owner=owner)), data)
+
+    def native(self, path: str, key: UploadKey, *, owner: str = "ann", **how: Any) -> NativePart:
+        """A part of a native upload."""
+        return self.store.begin_native(self.at(path, owner=owner), key, **how)
+
+    def cut_native(self, path: str, key: UploadKey, data: bytes, *points: int, owner: str = "ann") -> None:
+        """A native upload that ended early, and was kept, with checkpoints there."""
+        part = write(self.native(path, key, owner=owner), data)
+        for point in points:
+            part.checkpoint(point, sha256(data[:point]))
+        self.store.release(part, keep=True)
 
     def cut(self, path: str, data: bytes, *, owner: str = "ann") -> None:
         """An upload of `path` that ended early and was kept."""
@@ -75,7 +91,11 @@ class House:
         self.store.close()
 
 
-def write(part: Part, data: bytes) -> Part:
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def write(part: P, data: bytes) -> P:
     """What a mover does: put bytes into the part from its offset on."""
     view = memoryview(data)
     at = part.offset
