@@ -284,9 +284,9 @@ def measure(
     """
     packer = Packer(root_fd, wanted=wanted, algorithm=algorithm, skip=Position(entries=1 << 62))
     try:
-        while packer.advance(8 << 20) is None:
-            if stop is not None and stop():
-                return None
-        return packer.manifest
+        while stop is None or not stop():
+            if packer.advance(8 << 20) is not None:
+                return packer.manifest
+        return None
     finally:
         packer.close()
