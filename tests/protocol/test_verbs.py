@@ -24,7 +24,7 @@ from ftlite.protocol.verbs import (
     shown,
 )
 
-#: What DESIGN 3.1 asks for, whether it needs a login or not.
+#: What DESIGN 3.1 and 3.2 ask for, whether it needs a login or not.
 WITHOUT_LOGIN = set(
     re.findall(r"\w+", "USER PASS ACCT HOST QUIT REIN SMNT AUTH PBSZ PROT CCC NOOP SYST HELP FEAT OPTS CLNT")
 )
@@ -34,7 +34,7 @@ WITH_LOGIN = set(
         r"\w+",
         """
         STAT TYPE MODE STRU ALLO PASV EPSV PORT EPRT RETR STOR STOU APPE LIST NLST MLSD REST PWD CWD CDUP MKD RMD DELE
-        RNFR RNTO MLST SIZE MDTM MFMT MFF HASH XSHA256 XCRC XMD5 SITE XPWD XCWD XCUP XMKD XRMD GET PUT
+        RNFR RNTO MLST SIZE MDTM MFMT MFF HASH XSHA256 XCRC XMD5 SITE XPWD XCWD XCUP XMKD XRMD GET PUT DONE WAIT
         """,
     )
 )
@@ -63,8 +63,8 @@ def test_a_row_is_sane(verb: Verb) -> None:
     assert all(110 <= code <= 559 for code in verb.replies)
     assert not verb.replies & ALWAYS, "codes that any verb may get are not said again"
     has_success = any(code < 400 for code in verb.replies)
-    assert has_success != (verb.name in ("HOST", "LANG", "CCC", "SMNT")), (
-        "a verb can succeed, or is refused on principle"
+    assert has_success != (verb.name in ("HOST", "LANG", "CCC", "SMNT", "DONE")), (
+        "a verb can succeed, is refused on principle, or has no reply of its own"
     )
     assert any(code < 200 for code in verb.replies) == (verb.transfer or verb.name == "REIN")
     if verb.transfer:
@@ -101,7 +101,7 @@ def test_features_come_from_the_rows() -> None:
     assert len(feats) == len(set(feats))
     # RFC 2389 s.3.2: letters, digits and punctuation, no space at the ends.
     assert all(feat == feat.strip() and feat.isprintable() and feat.isascii() for feat in feats)
-    assert {"REST STREAM", "MLST", "HASH", "AUTH TLS", "MFF modify;UNIX.mode;"} <= set(feats)
+    assert {"REST STREAM", "MLST", "HASH", "AUTH TLS", "FTLITE", "MFF modify;UNIX.mode;"} <= set(feats)
 
 
 @pytest.mark.parametrize("name", ["retr", "RETR", "ReTr"])

@@ -1,9 +1,9 @@
 """One glob against one path, in a time that no glob and no path can stretch.
 
-A glob is a row of pieces: one character each, or a run (``*``, ``**``, ``**/``). As a regular expression it is fast, but
-with several runs an unlucky path takes for ever, and globs come from whoever is at the other end. So where that could
-hurt, the pieces are walked as an automaton whose states are the bits of a number: much slower than the expression at
-its best, and never slower than that.
+A glob is a row of pieces: one character each, or a run (``*``, ``**``, ``**/``). As a regular expression it is fast,
+but with several runs an unlucky path takes for ever, and globs come from whoever is at the other end. So where that
+could hurt, the pieces are walked as an automaton whose states are the bits of a number: much slower than the expression
+at its best, and never slower than that.
 """
 
 from __future__ import annotations

@@ -136,13 +136,13 @@ def read(rows: Iterable[Fact], facts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write(rows: Iterable[Fact], value: Any) -> list[tuple[str, str]]:
-    """The facts that say `value`: one for each attribute that is not None and not False. Raises BadFacts."""
+    """The facts that say `value`: one for each attribute that is not None, False or empty. Raises BadFacts."""
     facts = []
     for row in rows:
         held = getattr(value, row.attribute)
         if row.attribute == "digests":
             held = held.get(row.name)
-        if held is not None and held is not False and held != ():
+        if held is not None and held is not False and held not in ((), ""):
             facts.append((row.name, row.codec.write(held)))
     return facts
 
