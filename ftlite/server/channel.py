@@ -48,6 +48,7 @@ class Channel:
         self._reply_deadline = reply_deadline
         self._lines = LineSplitter(line_limit, telnet=True)
         self._lock = trio.Lock()
+        self._unsent = bytearray()
         self.ended = False
 
     @property
@@ -76,36 +77,45 @@ class Channel:
         if not count:
             self.ended = True
             return False
-        self._lines.feed(_scratch[:count])
+        await self.take(_scratch[:count])
+        return True
+
+    async def take(self, data: bytes | bytearray) -> None:
+        """Take bytes that the client sent; they may have been read elsewhere."""
+        self._lines.feed(data)
         if answers := self._lines.answers():
             await self._send(answers)
-        return True
 
     async def send(self, *replies: Reply) -> None:
         """Send whole replies, in one packet. Raises `Hangup` when the client is gone or takes too long."""
         await self._send(b"".join([reply.encode() for reply in replies]))
 
     async def _send(self, data: bytes) -> None:
-        """Replies are small and there is nearly always room, so the lock and the deadline come second."""
+        """Replies are small and there is nearly always room, so the lock and the deadline come second.
+
+        A task that is cancelled here leaves the rest of its reply to whoever sends next: half a line never stays.
+        """
         try:
-            if not self._lock.locked():
+            if not self._unsent:
                 data = data[self._wire.send(data) or 0 :]
             if data:
+                self._unsent += data
                 with trio.fail_after(self._reply_deadline):
-                    await self._send_rest(data)
+                    await self._send_rest()
         except NetError as error:
             raise Hangup("the client is gone") from error
         except trio.TooSlowError as error:
             raise Hangup("the client does not take its replies") from error
 
-    async def _send_rest(self, data: bytes) -> None:
+    async def _send_rest(self) -> None:
+        """Send what waits, in the order in which it came; of those who wait for it, one works at a time."""
         async with self._lock:
-            while data:
-                sent = self._wire.send(data)
+            while self._unsent:
+                sent = self._wire.send(self._unsent)
                 if sent is None:
                     await self._wire.writable()
                 else:
-                    data = data[sent:]
+                    del self._unsent[:sent]
 
     def gone(self) -> bool:
         """Whether the client has closed its side, as far as the kernel knows at this moment. Never blocks."""

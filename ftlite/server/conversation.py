@@ -7,6 +7,9 @@ end of the control connection cancels everything.
 
 The idle and login clocks are looked at from outside (`keep_time`, about once a second): a deadline of its own for every
 wait would cost more than the rest of a small command.
+
+In native mode, commands with a tag are taken the moment they are read, and run beside all this: see
+`ftlite.server.tagging`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from collections import deque
 import trio
 
 from ftlite.net.errors import NetError
-from ftlite.protocol.errors import BadCommand, LineTooLong, ProtocolError
+from ftlite.protocol.errors import BadArgument, BadCommand, LineTooLong, ProtocolError
+from ftlite.protocol.native.answers import untagged
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.states import Login
 from ftlite.protocol.verbs import Command, looks_like_http, parse_command
@@ -25,29 +29,38 @@ from ftlite.server.channel import Hangup
 from ftlite.server.refusals import Refused, for_storage
 from ftlite.server.rows import ROWS
 from ftlite.server.session import Job, Session
+from ftlite.server.tagging import Aborting, Tagging
 from ftlite.storage.errors import StorageError
+
+#: What waits for its turn: a command, the reply that refuses one, or an ABOR of a tag.
+Item = Command | Reply | Aborting
 
 
 class Conversation:
     """Runs `session`.
 
     Args:
-        implicit: TLS comes before the greeting.
+        implicit: TLS comes before the greeting; else the client has been greeted.
+        seen: what the client said already.
+        since: trio time of the accept, which the login clock counts from.
     """
 
-    def __init__(self, session: Session, *, implicit: bool = False) -> None:
+    def __init__(
+        self, session: Session, *, implicit: bool = False, seen: bytes = b"", since: float | None = None
+    ) -> None:
         self.session = session
         self._limits = session.services.config.limits
         self._implicit = implicit
         self._securing = False
-        self._queue: deque[Command | Reply] = deque()
+        self._seen = seen
+        self._queue: deque[Item] = deque()
         self._overlong = 0
-        self._login_by = trio.current_time() + self._limits.login
-        self._idle_by = trio.current_time() + self._limits.idle
+        self._login_by = (trio.current_time() if since is None else since) + self._limits.login
         self._wait: trio.CancelScope | None = None
         self._life = trio.CancelScope()
         self._farewell: tuple[Reply | None, str] | None = None
         self._nursery: trio.Nursery
+        self._tagging = Tagging(session)
 
     async def run(self) -> None:
         """Serve until the client leaves, a deadline passes or the task is cancelled. Raises nothing of its own."""
@@ -56,6 +69,7 @@ class Conversation:
         try:
             with self._life:
                 async with trio.open_nursery() as self._nursery:
+                    self._tagging.nursery = self._nursery
                     await self._serve()
                     self._nursery.cancel_scope.cancel()
             if self._farewell is not None:
@@ -76,51 +90,63 @@ class Conversation:
         if self._implicit:
             await self.session.make_context()
             await self._secure()
-        await self.session.channel.send(reply(220, self.session.services.config.banner))
+            await self.session.channel.send(reply(220, self.session.services.config.banner))
+        await self.session.channel.take(self._seen)
         while not self.session.closing:
             item = await self._next()
             if item is None:
                 return
-            if isinstance(item, Reply):
-                await self.session.channel.send(item)
-            else:
+            if isinstance(item, Command):
                 await self._execute(item)
-            self._idle_by = trio.current_time() + self._limits.idle
+            else:
+                await self.session.channel.send(untagged(item) if isinstance(item, Reply) else await item.answer())
+            self.session.active_at = trio.current_time()
             if self.session.channel.line_waiting:  # one command a turn, however many a client sends ahead
                 await trio.lowlevel.checkpoint()
 
-    async def _next(self) -> Command | Reply | None:
+    async def _next(self) -> Item | None:
         """The next item whose turn it is; None at the end of the connection."""
         while True:
             if self.session.job is None and self._queue:
                 return self._queue.popleft()
-            item = self._parse()
-            if item is None:
+            line = self._next_line()
+            if line is None:
                 if not await self._fill():
                     return None
-            elif self.session.job is None or (not self._queue and isinstance(item, Command) and item.verb.during):
+                continue
+            item = line if isinstance(line, Reply) else await self._parse(line)
+            if item is None:
+                continue
+            if self.session.job is None or (not self._queue and _during(item)):
                 return item
-            else:
-                await self._postpone(self.session.job, item)
+            await self._postpone(self.session.job, item)
 
-    def _parse(self) -> Command | Reply | None:
-        """What the next complete line says: a command, or the reply that refuses it; None while it is incomplete."""
+    def _next_line(self) -> bytes | Reply | None:
+        """The next complete line, or the reply that refuses it; None while it is incomplete."""
         try:
-            line = self.session.channel.next_line()
-            if line is None:
-                return None
-            if looks_like_http(line, self.session.dialogue.login is Login.IN):
-                raise Hangup("spoke HTTP")
-            return parse_command(line)
+            return self.session.channel.next_line()
         except LineTooLong as error:
             self._overlong += 1
             if self._overlong > self._limits.overlong_lines:
                 raise Hangup("sent over-long lines") from error
             return reply(500, "The line is too long.")
+
+    async def _parse(self, line: bytes) -> Item | None:
+        """What `line` says: a command, or the reply that refuses it; None for one with a tag, which is taken here."""
+        if looks_like_http(line, self.session.dialogue.login is Login.IN):
+            raise Hangup("spoke HTTP")
+        try:
+            command = parse_command(line, native=self.session.native is not None)
+        except BadArgument as error:
+            if error.tag is None:
+                return reply(error.code, str(error))
+            await self._tagging.refuse(error.tag, error.code, str(error), done=line[:4].upper() == b"DONE")
+            return None
         except BadCommand as error:
             return reply(error.code, str(error))
+        return command if command.tag is None else await self._tagging.take(command.value)
 
-    async def _postpone(self, job: Job, item: Command | Reply) -> None:
+    async def _postpone(self, job: Job, item: Item) -> None:
         """Keep `item` until `job` is over; read no further when too many wait already."""
         self._queue.append(item)
         if isinstance(item, Command) and item.verb.name == "ABOR":
@@ -140,13 +166,14 @@ class Conversation:
     def keep_time(self, now: float) -> None:
         """End the session if it is overdue at `now` (trio time): idle for too long, or not logged in in time."""
         self.session.look_for_ends()
+        self._tagging.keep_time(now)
         if self.session.dialogue.login is Login.IN and not self._securing:
             self._login_by = now + self._limits.login  # whoever gives a login up has as long again for the next
         if self._securing and now >= self._login_by:
             self.end(None, "did not finish the TLS handshake in time")
         elif self.session.dialogue.login is not Login.IN and now >= self._login_by:
             self.end(reply(421, "Log in sooner."), "did not log in in time")
-        elif self.session.job is None and now >= self._idle_by:
+        elif not self.session.busy and now >= self.session.active_at + self._limits.idle:
             self.end(reply(421, "No command for too long; goodbye."), "idle for too long")
 
     def end(self, answer: Reply | None, reason: str) -> None:
@@ -155,7 +182,8 @@ class Conversation:
         self._life.cancel()
 
     async def dismiss(self, text: str) -> None:
-        """Take no more commands and end with 421, when the job, if there is one, has ended."""
+        """Take no more commands and end with 421, when the job, if there is one, and all tags have ended."""
+        await self._tagging.dismiss()
         if self.session.job is not None:
             await self.session.job.done.wait()
         self.end(reply(421, text), "dismissed")
@@ -202,7 +230,7 @@ class Conversation:
             await self.session.answer(job.command, answer)
         finally:
             self.session.job = None
-            self._idle_by = trio.current_time() + self._limits.idle
+            self.session.active_at = trio.current_time()
             job.done.set()
             if self._wait is not None:
                 self._wait.cancel()
@@ -228,6 +256,11 @@ class Conversation:
             self.session.event("storage.error", verb=command.verb.name, path=error.path, kind=error.kind.value)
             return for_storage(error, names_new=row.names_new)
         return reply(501, str(error))
+
+
+def _during(item: Item) -> bool:
+    """Whether `item` is answered while a job runs."""
+    return isinstance(item, Aborting) or (isinstance(item, Command) and item.verb.during)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,4 +1,6 @@
-"""Errors of storage, network and movers as replies: the one table, and the exception that carries its rows.
+"""Errors of storage, network and movers as replies: the one table, and the exceptions that carry its rows.
+
+A native refusal has a kind beside the code (docs/protocol.md s.4), which for errors of storage is the kind's own word.
 
 A handler that cannot go on raises `Refused`; the session sends the reply. What is not listed here is a bug and is
 logged as one.
@@ -6,8 +8,12 @@ logged as one.
 
 from __future__ import annotations
 
+from ftlite.movers import errors as movers
 from ftlite.movers.errors import DiskFault, MoverError
+from ftlite.net import errors as net
 from ftlite.net.errors import NetError
+from ftlite.protocol.errors import ProtocolError
+from ftlite.protocol.native.answers import Refusal, refuse
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.text import printable
 from ftlite.storage.errors import Kind, StorageError, from_os_error
@@ -19,6 +25,14 @@ class Refused(Exception):
     def __init__(self, answer: Reply) -> None:
         super().__init__(answer.text)
         self.reply = answer
+
+
+class Unwilling(Exception):
+    """A tag ends with `kind` (docs/protocol.md s.4), for a reason that no error below tells."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 #: Kind of storage error -> reply code (RFC 959 s.5.4) for a command that reads or removes, and for one that names
@@ -40,6 +54,7 @@ CODES: dict[Kind, tuple[int, int]] = {
     Kind.BAD_OFFSET: (554, 554),
     Kind.READ_ONLY: (550, 553),
     Kind.UNSUPPORTED: (550, 553),
+    Kind.FOREIGN: (553, 553),
     Kind.FAULT: (451, 451),
 }
 
@@ -54,3 +69,32 @@ def for_transfer(error: MoverError | DiskFault | NetError, path: str) -> Reply:
     if isinstance(error, DiskFault):
         return for_storage(from_os_error(error.error, path), names_new=True)
     return reply(426, f"{printable(path)}: {error}; the transfer is incomplete.")
+
+
+#: What can end a tag, beside a bug.
+Known = Unwilling | StorageError | ProtocolError | MoverError | DiskFault | NetError
+
+
+def for_tag(error: Known, tag: int | None, path: str, *, names_new: bool = False) -> Refusal:
+    """The final reply of `tag`, which met `error` at `path`."""
+    if isinstance(error, DiskFault):
+        error = from_os_error(error.error, path)
+    if isinstance(error, Unwilling):
+        kind, text = error.kind, str(error)
+    elif isinstance(error, StorageError):
+        kind, text = error.kind.value, f"{printable(error.path)}: {error.reason}."
+    elif isinstance(error, ProtocolError):
+        kind, text = "bad-fact", str(error)
+    else:
+        kind, text = MOVED.get(error.kind, "lost"), f"{printable(path)}: {error}."
+    return refuse(tag, kind, text, names_new=names_new)
+
+
+#: Kind of error on a data connection -> kind of a tag's end; all that are not here are "lost".
+MOVED: dict[movers.Kind | net.Kind, str] = {
+    movers.Kind.STALLED: "stalled",
+    movers.Kind.TRUNCATED: "truncated",
+    movers.Kind.TOO_LONG: "integrity",
+    movers.Kind.CHANGED: "changed",
+    net.Kind.TRUNCATED: "truncated",
+}

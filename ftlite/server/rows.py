@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ftlite.config.rights import Right
+from ftlite.protocol.native import requests
 from ftlite.protocol.replies import Reply
 from ftlite.protocol.verbs import VERBS
 from ftlite.server.call import Call, Row
 from ftlite.server.handlers import digests, info, listings, login, names, ports, small, transfers
+from ftlite.server.handlers.native import digests as native_digests
+from ftlite.server.handlers.native import files, switch, uploads
+from ftlite.server.handlers.native import listings as native_listings
+from ftlite.server.handlers.native import wait as native_wait
+from ftlite.server.tagged import TagRow
 
 
 async def site(call: Call) -> Reply:
@@ -57,9 +64,11 @@ _PLAIN: dict[str, Row] = {
     "STOU": Row(transfers.store_unique, Right.PUT, names_new=True, job=True),
     "APPE": Row(transfers.append, names_new=True, job=True),
     "ABOR": Row(transfers.abort),
-    "LIST": Row(listings.list_, Right.LIST, job=True),
-    "NLST": Row(listings.names, Right.LIST, job=True),
-    "MLSD": Row(listings.machine_list, Right.LIST, job=True),
+    "LIST": Row(listings.listing, Right.LIST, job=True),
+    "NLST": Row(listings.listing, Right.LIST, job=True),
+    "MLSD": Row(listings.listing, Right.LIST, job=True),
+    "WAIT": Row(native_wait.plain, job=True),
+    "DONE": Row(switch.stray_done),
     # names
     "PWD": Row(names.where),
     "CWD": Row(names.change, Right.LIST),
@@ -86,5 +95,21 @@ SITE_ROWS: Mapping[str, Row] = {
     "UTIME": Row(names.site_utime, Right.META),
     "HELP": Row(info.site_help),
 }
+
+#: Request of the native dialect -> row.
+TAG_ROWS: Mapping[type[Any], TagRow] = {
+    requests.GetRequest: TagRow("GET", files.get, Right.GET),
+    requests.PutRequest: TagRow("PUT", uploads.put, names_new=True),
+    requests.FailRequest: TagRow("PUT", uploads.fail, data=False, names_new=True),
+    requests.ListRequest: TagRow("LIST", native_listings.listing, Right.LIST),
+    requests.HashRequest: TagRow("HASH", native_digests.hash_, Right.GET, data=False),
+    requests.WaitRequest: TagRow("WAIT", native_wait.tagged_wait, data=False, waits=True),
+}
+
+
+def tag_row(request: requests.Request) -> TagRow:
+    """How `request` is answered."""
+    return TAG_ROWS[type(request)]
+
 
 ROWS: Mapping[str, Row] = {name: _PLAIN[verb.alias_of or name] for name, verb in VERBS.items()}

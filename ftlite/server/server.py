@@ -19,7 +19,7 @@ from ftlite.net.passive import PassivePool
 from ftlite.net.tls import ServerTls
 from ftlite.net.wire import Wire
 from ftlite.protocol.addresses import normal_host
-from ftlite.protocol.replies import reply
+from ftlite.protocol.replies import Reply, reply
 from ftlite.server.census import Census
 from ftlite.server.channel import Channel, Hangup
 from ftlite.server.conversation import Conversation
@@ -27,12 +27,15 @@ from ftlite.server.digesting import IdleDigests
 from ftlite.server.log import EventLog
 from ftlite.server.services import Services
 from ftlite.server.session import Session
+from ftlite.server.strangers import Strangers
+from ftlite.server.waiting import Waiting
 from ftlite.storage.errors import StorageError
 from ftlite.storage.local import LocalStore
 
 _SWEEP_EVERY = 600.0
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _ACCEPT_AGAIN = 0.1
+_GOING = "The server is going down; try again later."
 
 
 class Server:
@@ -53,17 +56,21 @@ class Server:
         self._drained = trio.Event()
         self.endpoints: list[Endpoint] = []
         limits = config.limits
+        store = LocalStore(config.root, config.storage)
         self.services = Services(
             config=config,
             log=log,
-            store=LocalStore(config.root, config.storage),
+            store=store,
+            waiting=Waiting(store),
             keeper=Keeper(limits, lambda: self._users),
             passive=PassivePool(config.passive),
             tls=None if config.tls.mode is TlsMode.OFF else tls,
             census=Census(limits),
             disk=trio.CapacityLimiter(limits.workers),
             hashes=trio.CapacityLimiter(limits.hashes),
+            beside=trio.CapacityLimiter(limits.workers),
         )
+        self._strangers = Strangers(self.services)
         self._idle = IdleDigests(self.services)
         if config.storage.hash is HashPolicy.ALL:
             self.services.idle_digests = self._idle.remember
@@ -153,38 +160,53 @@ class Server:
 
     async def serve(self, wire: Wire, *, peer: str, local: str, implicit: bool = False) -> None:
         """One connection, from the limits to the log; a fault in it ends it alone. Arguments as for `Session`."""
-        census = self.services.census
-        full = "The server is going down; try again later." if self.services.draining else census.enter(peer)
-        if full is not None:
-            await self._turn_away(wire, full)
-            return
-        session = Session(self.services, wire, peer=peer, local=local, implicit=implicit)
-        conversation = Conversation(session, implicit=implicit)
+        census, since = self.services.census, trio.current_time()
+        full = _GOING if self.services.draining else census.enter(peer)
+        try:
+            greeting = reply(220, self._config.banner) if full is None else reply(421, full)
+            seen = await self._strangers.meet(wire, greeting, peer=peer, implicit=implicit)
+            if seen is None:
+                return
+            if full is not None:
+                await self._turn_away(wire, reply(421, full) if implicit else None)
+            elif self.services.draining:
+                await self._turn_away(wire, reply(421, _GOING))
+            else:
+                session = Session(self.services, wire, peer=peer, local=local, implicit=implicit)
+                await self._converse(Conversation(session, implicit=implicit, seen=seen, since=since))
+        except Exception as error:
+            self._log.event("connection.fault", peer=peer, error=_describe(error))
+        finally:
+            if full is None:
+                census.leave(peer)
+
+    async def _converse(self, conversation: Conversation) -> None:
         self._conversations.add(conversation)
         try:
             await conversation.run()
         except Exception as error:  # one session's bug must not end the others; it is logged as what it is
-            self._log.event("session.fault", session=session.id, error=_describe(error))
+            self._log.event("session.fault", session=conversation.session.id, error=_describe(error))
         finally:
             self._conversations.discard(conversation)
-            census.leave(peer)
             if self.services.draining and not self._conversations:
                 self._empty.set()
 
     async def keep_time(self) -> None:
         """Look at the clocks of all sessions now and again; a task of the server."""
         limits = self._config.limits
-        tick = min(1.0, limits.idle / 4, limits.login / 4)
+        tick = min(1.0, limits.idle / 4, limits.login / 4, limits.spare / 4)
         while True:
             await trio.sleep(tick)
             for conversation in list(self._conversations):
                 conversation.keep_time(trio.current_time())
 
-    async def _turn_away(self, wire: Wire, text: str) -> None:
+    async def _turn_away(self, wire: Wire, answer: Reply | None) -> None:
+        """End a session that cannot be, with `answer` if it has had none yet."""
         limits = self._config.limits
         channel = Channel(wire, line_limit=limits.line, reply_deadline=2.0)
-        with suppress(Hangup):
-            await channel.send(reply(421, text))
+        if answer is not None:
+            with suppress(Hangup):
+                await channel.send(answer)
         await channel.close()
 
     async def _sweep(self) -> None:

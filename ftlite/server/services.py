@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from attrs import define, field
@@ -16,7 +16,12 @@ from ftlite.net.passive import PassivePool
 from ftlite.net.tls import ServerTls
 from ftlite.server.census import Census
 from ftlite.server.log import EventLog
+from ftlite.server.waiting import Waiting
 from ftlite.storage.local import LocalStore
+
+if TYPE_CHECKING:
+    from ftlite.server.native import NativeSession
+    from ftlite.server.tagged import Tagged
 
 T = TypeVar("T")
 
@@ -32,10 +37,14 @@ class Services:
     passive: PassivePool
     tls: ServerTls | None
     census: Census
+    waiting: Waiting
     disk: trio.CapacityLimiter
     hashes: trio.CapacityLimiter
+    beside: trio.CapacityLimiter  #: digests made beside a transfer
     draining: bool = False
     idle_digests: Callable[[User, str], None] | None = None  #: told of each upload, where the policy is to hash all
+    natives: dict[str, NativeSession] = field(factory=dict)  #: by id
+    uploads: dict[object, Tagged] = field(factory=dict)  #: native ones that run; `ftlite.server.uploads` knows the keys
     _numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
     _shares: dict[tuple[str, int], trio.CapacityLimiter] = field(factory=dict)
     _paces: dict[tuple[str, str, int], Pace] = field(factory=dict)

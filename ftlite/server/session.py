@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field
@@ -17,12 +18,17 @@ from ftlite.movers import Pace
 from ftlite.net.passive import Reservation
 from ftlite.net.wire import Wire
 from ftlite.protocol.listings import MLSX_FACTS
+from ftlite.protocol.native.answers import untagged
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.states import ServerDialogue
 from ftlite.protocol.verbs import Command
 from ftlite.server.channel import Channel
+from ftlite.server.native import NativeSession, Protection
 from ftlite.server.refusals import Refused
 from ftlite.server.services import Services
+
+if TYPE_CHECKING:
+    from ftlite.server.tagged import Tagged
 
 _ENDING = 8  # data connections of answered transfers whose end may still be looked for
 _LINGER = 2.0  # seconds until it is not looked for any more
@@ -72,6 +78,9 @@ class Session:
         self.reservation: Reservation | None = None
         self.options = Options()
         self.job: Job | None = None
+        self.native: NativeSession | None = None  #: while native mode is on
+        self.tagged: dict[int, Tagged] = {}  #: the tags that run
+        self.active_at = trio.current_time()  #: when a command or a tag last ended; it is idle since
         self.closing = False  #: no command is read any more
         self.failures = 0  #: logins refused
         self._transfers = 0
@@ -80,11 +89,20 @@ class Session:
 
     async def answer(self, command: Command, *answers: Reply) -> None:
         """Send the replies to `command`, final or preliminary, in one packet, and move the dialogue on."""
+        if self.native is not None:
+            answers = tuple(untagged(answer) for answer in answers)
         for answer in answers:
             self.dialogue.answered(command, answer)
             if self.services.log.commands:
                 self.event("command", line=command.shown, code=answer.code)
         await self.channel.send(*answers)
+
+    async def say(self, verb: str, *replies: Reply) -> None:
+        """Send replies that belong to a tag: at any time, in whole lines."""
+        if self.services.log.commands:
+            for each in replies:
+                self.event("tag", verb=verb, reply=f"{each.code} {each.first}")
+        await self.channel.send(*replies)
 
     def event(self, name: str, **fields: str | int | float | bool | None) -> None:
         """Log an event of this session."""
@@ -135,13 +153,46 @@ class Session:
             self._paces[direction] = self.services.pace(self.user, direction)
         return self._paces[direction]
 
+    async def begin_native(self) -> NativeSession:
+        """Turn native mode on (docs/protocol.md s.2); where it was on before, what it had ends."""
+        assert self.user is not None, "native mode comes after the login"
+        await self.end_native()
+        strict = self.user.require_close_notify
+        strict = self.services.config.tls.require_close_notify if strict is None else strict
+        context = self.context if self.dialogue.protection == "P" else None
+        self.native = NativeSession(self.services, Protection(context, strict), self.event)
+        return self.native
+
+    async def end_native(self) -> None:
+        """Turn native mode off: what runs is cancelled, and has given its last reply when this returns."""
+        if self.native is None:
+            return
+        self.native.end()
+        self.native = None
+        for tagged in list(self.tagged.values()):
+            tagged.abort()
+        for tagged in list(self.tagged.values()):
+            await tagged.done.wait()
+
+    def tag_ended(self) -> None:
+        """A tag has given its last reply."""
+        self.active_at = trio.current_time()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs: a job or a tag."""
+        return self.job is not None or bool(self.tagged)
+
     def log_in(self, user: User, gate: Gate) -> None:
         """The client is `user` from now on, and sees what `gate` shows."""
         self.user, self.gate, self.cwd = user, gate, user.home
         self.event("session.login", peer=self.peer)
 
     def log_out(self) -> None:
-        """Forget the user and what was open in its name; also at the end of the session."""
+        """Forget the user and what was open in its name, of which nothing runs any more; also at the session's end."""
+        if self.native is not None:
+            self.native.end()
+            self.native = None
         if self.user is not None:
             self.services.census.log_out(self.user.name)
         if self.gate is not None:

@@ -32,7 +32,7 @@ async def turned_away(box: Box) -> bool:
 
 @pytest.mark.parametrize("limit", ["sessions", "sessions_per_address"])
 async def test_sessions_are_limited_and_room_comes_back(root: Path, limit: str) -> None:
-    async with serving(root, limits={limit: 2}) as box:
+    async with serving(root, limits={limit: 2, "stranger": 0.2}) as box:
         first, _second = await box.connect(), await box.connect()
         assert await turned_away(box)
         assert await first.say("QUIT") == 221

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ftlite.protocol.entries import Kind
 from ftlite.protocol.listings import choose_facts, list_line, mlst_feature
 from ftlite.protocol.replies import Reply, reply
+from ftlite.protocol.states import Login
 from ftlite.protocol.text import printable
 from ftlite.protocol.verbs import SITE_VERBS, VERBS
 from ftlite.server.call import Call
+from ftlite.server.handlers.native.switch import offer, switch_on
 from ftlite.server.listing import in_directory, now_ns
 from ftlite.server.refusals import Refused
 from ftlite.storage.digests import ALGORITHMS
@@ -94,15 +96,18 @@ async def features(call: Call) -> Reply:
     values = {
         "MLST": mlst_feature(chosen.facts),
         "HASH": "HASH " + ";".join(f"{name}{'*' if name == chosen.hash_algorithm else ''}" for name in ALGORITHMS),
+        "FTLITE": offer(call.services).feature(),
     }
     lines = [values.get(verb.feat, verb.feat) for verb in VERBS.values() if verb.feat]
     if call.services.tls is None:
         lines = [line for line in lines if line.split()[0] not in ("AUTH", "PBSZ", "PROT")]
+    if session.dialogue.login is not Login.IN:
+        lines = [line for line in lines if line != values["FTLITE"]]
     return reply(211, "Features:", *(f" {line}" for line in [*dict.fromkeys(lines), "UTF8", "TVFS"]), "End.")
 
 
 async def options(call: Call) -> Reply:
-    """OPTS UTF8, MLST and HASH (RFC 2389 s.4, RFC 3659 s.7.9, draft-bryan-ftpext-hash s.3.3)."""
+    """OPTS UTF8, MLST, HASH and FTLITE (RFC 2389 s.4, RFC 3659 s.7.9, draft-bryan-ftpext-hash s.3.3)."""
     name, value = call.command.value
     chosen = call.session.options
     match name.upper():
@@ -118,6 +123,8 @@ async def options(call: Call) -> Reply:
                 raise Refused(reply(501, f"Choose from {', '.join(ALGORITHMS)}."))
             chosen.hash_algorithm = value.upper() or chosen.hash_algorithm
             return reply(200, chosen.hash_algorithm)
+        case "FTLITE":
+            return await switch_on(call, value)
     raise Refused(reply(501, f"{printable(name)} has no options here."))
 
 

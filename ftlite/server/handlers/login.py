@@ -15,6 +15,7 @@ from ftlite.storage.errors import StorageError
 
 async def user(call: Call) -> Reply:
     """Every name is asked for a password, so that nobody learns which names exist (RFC 2577 s.6)."""
+    await call.session.end_native()
     call.session.log_out()
     return reply(331, "Give your password with PASS.")
 
@@ -61,14 +62,19 @@ async def account(call: Call) -> Reply:
 
 async def reinitialize(call: Call) -> Reply:
     """REIN: everything but the connection as at the start (RFC 959 s.4.1.1); the dialogue refuses it over TLS."""
+    await call.session.end_native()
     call.session.log_out()
     return reply(220, "Ready for a new user.")
 
 
 async def quit_(call: Call) -> Reply:
-    """QUIT: a running transfer ends first (RFC 959 s.4.1.1)."""
+    """QUIT: running transfers end first (RFC 959 s.4.1.1); what only waits is given up."""
     if call.session.job is not None:
         await call.session.job.done.wait()
+    for tagged in list(call.session.tagged.values()):
+        if tagged.row.waits:
+            tagged.abort()
+        await tagged.done.wait()
     call.session.closing = True
     return reply(221, "Goodbye.")
 
@@ -82,6 +88,7 @@ async def auth(call: Call) -> Reply:
     except NetError as error:  # the copy of the pair is gone; the session itself is as it was
         call.session.event("tls.failed", error=str(error))
         raise Refused(reply(431, "TLS cannot be had at the moment; tell the administrator.")) from error
+    await call.session.end_native()
     call.session.log_out()
     return reply(234, "Go ahead with TLS.")
 
@@ -93,6 +100,7 @@ async def buffer_size(call: Call) -> Reply:
 
 async def protection(call: Call) -> Reply:
     """PROT C or P; the dialogue keeps it. Data in clear is refused where TLS is required."""
+    await call.session.end_native()
     return reply(200, f"Data protection is {call.command.value}.")
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import trio
 
-from ftlite.config.rights import Right
 from ftlite.movers.errors import DiskFault
 from ftlite.protocol.arguments import TransferType
 from ftlite.protocol.replies import Reply, reply
@@ -19,9 +18,9 @@ from ftlite.protocol.text import printable
 from ftlite.server.call import Call
 from ftlite.server.data import data_connection
 from ftlite.server.refusals import Refused
-from ftlite.storage.errors import StorageError
+from ftlite.server.uploads import place_for_upload
 from ftlite.storage.granted import Granted
-from ftlite.storage.parts import Part, no_right_to_put
+from ftlite.storage.parts import Part
 from ftlite.storage.read import Source
 
 
@@ -105,12 +104,7 @@ async def _receive(
 
 
 def _begun(call: Call, begin: Callable[[Granted], Part], path: str) -> Part:
-    try:
-        place = call.judge(path)
-    except StorageError as error:  # whoever may put nothing there does not learn what is missing on the way, either
-        if not (Right.PUT | Right.OVERWRITE) & call.gate.rights(path):
-            raise no_right_to_put(path) from error
-        raise
+    place = place_for_upload(call.gate, path, lambda: call.judge(path))
     try:
         return begin(place)
     except BaseException:

@@ -1,0 +1,1 @@
+"""The handlers of tagged commands (docs/protocol.md s.4). Each is ``async (Tagged) -> Reply``; the rows name them."""

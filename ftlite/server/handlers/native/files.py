@@ -1,0 +1,90 @@
+"""GET of files (docs/protocol.md s.4)."""
+
+from __future__ import annotations
+
+import os
+
+import trio
+from attrs import frozen
+
+from ftlite.movers import send_file, send_hashed
+from ftlite.movers.flow import SMALL
+from ftlite.protocol.native.answers import Begun, Moved
+from ftlite.protocol.native.requests import GetRequest
+from ftlite.protocol.native.tags import Event
+from ftlite.protocol.native.values import Digests
+from ftlite.protocol.replies import Reply
+from ftlite.server.hashing import hasher, stored_name
+from ftlite.server.refusals import Unwilling
+from ftlite.server.tagged import Tagged
+from ftlite.storage.errors import WouldBlock
+from ftlite.storage.granted import Granted
+from ftlite.storage.read import Source
+
+
+@frozen
+class _Opened:
+    """A file to be sent; `kept` is the digest of the whole, where it is known and can be trusted."""
+
+    source: Source
+    kept: str | None = None
+
+
+async def get(tagged: Tagged) -> Reply:
+    """GET: from the offset asked for if that is still the file, else from its beginning."""
+    request: GetRequest = tagged.request
+    algorithm = stored_name(request.hash)
+
+    def open_(place: Granted, nowait: bool) -> _Opened:
+        source = tagged.store.read(place, nowait=nowait)
+        if source.size <= SMALL:  # hashed sooner than looked up
+            return _Opened(source)
+        if nowait:
+            source.close()
+            raise WouldBlock
+        return _Opened(source, tagged.store.kept_digest(place, algorithm))
+
+    opened = await tagged.soon_at(open_)
+    with opened.source as source:
+        goes_on = request.version in (None, source.version) and request.offset <= source.size
+        offset = request.offset if goes_on else 0
+        begun = Begun(
+            tagged.tag,
+            request.path,
+            offset,
+            source.size,
+            source.modify_ns,
+            source.mode,
+            source.version,
+        ).to_reply()
+        started = trio.current_time()
+        moved, digest = await _send(tagged, opened, offset, begun)
+        if changed(source):
+            raise Unwilling("changed", "The file changed while it was sent.")
+    tagged.session.transfer_done("get", tagged.path, moved, trio.current_time() - started)
+    digests = Digests.of(request.hash, digest)
+    return Moved(tagged.tag, request.path, moved, size=source.size, digests=digests).to_reply()
+
+
+async def _send(tagged: Tagged, opened: _Opened, offset: int, begun: Reply) -> tuple[int, str]:
+    """Say `begun` and send from `offset` on; bytes sent, and the digest of the whole file."""
+    source = opened.source
+    await tagged.say(begun)
+    wire = await tagged.join()
+    flow = tagged.flow("down")
+    digest = opened.kept
+    if digest is not None:
+        moved = await send_file(wire, source.fd, offset, source.size - offset, flow)
+    else:
+        fresh = hasher(tagged.request.hash)
+        hashes = tagged.services.beside
+        moved, digest = await send_hashed(wire, source.fd, offset, source.size, fresh, flow, hashes=hashes)
+    tagged.state.step(Event.END)
+    await tagged.end(moved)
+    return moved, digest
+
+
+def changed(source: Source) -> bool:
+    """Whether the file was written to since it was opened. Its ctime does not say: to lose its name is no change."""
+    now = os.fstat(source.fd)
+    return (now.st_size, now.st_mtime_ns) != (source.size, source.modify_ns)

@@ -1,0 +1,70 @@
+"""Native uploads that run: who may upload where, which part belongs to which, and when a second one takes over.
+
+A client that lost its connection comes back sooner than the server notices the loss; so an upload that moves nothing
+makes way for the next of the same user, path, size and modify (docs/protocol.md s.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from ftlite.config.rights import Right
+from ftlite.gate.gate import Gate
+from ftlite.server.tagged import Tagged
+from ftlite.storage.errors import Kind, StorageError
+from ftlite.storage.granted import Granted
+from ftlite.storage.native import NativePart, UploadKey
+from ftlite.storage.parts import no_right_to_put
+
+_QUIET = 5.0  # seconds without a byte after which an upload makes way
+_FAREWELL = 5.0  # seconds that it gets to do so
+
+
+def place_for_upload(gate: Gate, path: str, judge: Callable[[], Granted]) -> Granted:
+    """What `judge` grants at `path`; whoever may put nothing there does not learn what is missing on the way."""
+    try:
+        return judge()
+    except StorageError as error:
+        if not (Right.PUT | Right.OVERWRITE) & gate.rights(path):
+            raise no_right_to_put(path) from error
+        raise
+
+
+async def begin_upload(tagged: Tagged, key: UploadKey, begin: Callable[[], NativePart]) -> NativePart:
+    """The part that `begin` makes in a worker; an upload that holds it and moves nothing has to give it up.
+
+    Raises:
+        StorageError: BUSY where it does move, or is about to be published.
+    """
+    try:
+        return await tagged.on_disk(begin)
+    except StorageError as error:
+        other = tagged.services.uploads.get((tagged.user.name, error.path, key))
+        if error.kind is not Kind.BUSY or other is None or not await _make_way(other):
+            raise
+    return await tagged.on_disk(begin)
+
+
+@contextmanager
+def live_upload(tagged: Tagged, part: NativePart) -> Iterator[None]:
+    """While the block runs, `part` is written by `tagged`."""
+    key, uploads = (part.place.owner, part.place.path, part.key), tagged.services.uploads
+    uploads[key] = tagged
+    try:
+        yield
+    finally:
+        if uploads.get(key) is tagged:
+            del uploads[key]
+
+
+async def _make_way(other: Tagged) -> bool:
+    """Whether `other` was quiet for so long that it had to end, and has ended."""
+    if other.firm or other.stage is not None or trio.current_time() - other.moved_at < _QUIET:
+        return False
+    other.abort()
+    with trio.move_on_after(_FAREWELL):
+        await other.done.wait()
+    return other.done.is_set()
