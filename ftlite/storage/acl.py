@@ -58,6 +58,53 @@ def dress(fd: int, parent: int, name: bytes, existing: os.stat_result | None, *,
     os.fchmod(fd, bits)
 
 
+def seed(fd: int, above: int) -> None:
+    """Let what is made in a hidden directory take on what it would have taken on in the directory `above`.
+
+    That is: the default ACL and, where `above` is setgid, its group.
+    """
+    inherited = default_acl(above)
+    if inherited is not None:
+        os.setxattr(fd, _DEFAULT, inherited)
+    facts = os.fstat(above)
+    if facts.st_mode & stat.S_ISGID and _give_group(fd, facts.st_gid):
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | stat.S_ISGID)
+
+
+def dress_directory(fd: int, parent: int, name: bytes, existing: os.stat_result | None, *, umask: int) -> None:
+    """Give a hidden directory what it will have when `name` in `parent` is its name.
+
+    Args:
+        existing: lstat of the directory that it replaces, whose mode, ACLs, group and label it takes; None: it is new,
+            and is as mkdir would make it there.
+    """
+    if existing is None:
+        above = os.fstat(parent)
+        special = above.st_mode & stat.S_ISGID
+        group = above.st_gid if special else os.getegid()
+        inherited = default_acl(parent)
+        acl = None if inherited is None else narrowed(inherited, 0o777)
+        bits = None if acl is not None else 0o777 & ~umask
+    else:
+        special = existing.st_mode & (stat.S_ISGID | stat.S_ISVTX)
+        group = existing.st_gid
+        inherited = _default_of_name(parent, name)
+        acl = _of_name(fd, parent, name)
+        bits = existing.st_mode & 0o777
+    owned = _give_group(fd, group)
+    for attribute, value in ((_ACCESS, acl), (_DEFAULT, inherited)):
+        if value is not None:
+            os.setxattr(fd, attribute, value)
+        else:
+            _remove_acl(fd, attribute)
+    if bits is None:
+        bits = os.fstat(fd).st_mode & 0o777
+    if not owned:  # as for files; and a setgid bit would hand down the wrong group
+        bits &= 0o707 | (bits & 0o007) << 3
+        special &= ~stat.S_ISGID
+    os.fchmod(fd, bits | special)
+
+
 def narrowed(acl: bytes, mode: int) -> bytes:
     """A default ACL as the access ACL of a file that is created with `mode` (acl(5), "object creation")."""
     entries = list(_ENTRY.iter_unpack(acl[4:]))
@@ -79,6 +126,14 @@ def _of_name(fd: int, parent: int, name: bytes) -> bytes | None:
         os.close(held)
 
 
+def _default_of_name(parent: int, name: bytes) -> bytes | None:
+    held = pin(parent, name)
+    try:
+        return default_acl(held)
+    finally:
+        os.close(held)
+
+
 def _attribute(path: str, name: str) -> bytes | None:
     try:
         return os.getxattr(path, name)
@@ -88,9 +143,9 @@ def _attribute(path: str, name: str) -> bytes | None:
         raise
 
 
-def _remove_acl(fd: int) -> None:
+def _remove_acl(fd: int, name: str = _ACCESS) -> None:
     try:
-        os.removexattr(fd, _ACCESS)
+        os.removexattr(fd, name)
     except OSError as error:
         if error.errno not in _ABSENT:
             raise

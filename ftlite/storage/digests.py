@@ -122,24 +122,43 @@ class Digests:
             reason = f"no digest named {algorithm}: choose from {', '.join(ALGORITHMS)}"
             raise StorageError(Kind.UNSUPPORTED, place.path, reason)
         with told(place.path), open_plain(place) as source:
-            began = self._clock()
             before = os.fstat(source.fd)
             size = before.st_size
             last = size if end is None else end
             if not 0 <= start <= last <= size:
                 raise StorageError(Kind.BAD_OFFSET, place.path, f"bytes {start} to {last} are not within its {size}")
-            whole = start == 0 and last == size
-            if whole and (kept := self._kept(version(before), algorithm)) is not None:
-                return kept
+            if start == 0 and last == size:
+                digest = self.whole(source.fd, place.path, algorithm, stop)
+                self.flush()
+                return digest
             hasher = make()
             complete = _feed(hasher, source.fd, start, last, stop)
             if not complete or version(os.fstat(source.fd)) != version(before):
-                raise StorageError(Kind.BUSY, place.path, "it changed while it was read: try again")
-            digest = hasher.hexdigest()
-            if whole and before.st_ctime_ns <= began - _SETTLED_NS:
-                self.keep(version(before), {algorithm: digest})
-                self.flush()
-            return digest
+                raise _changed(place.path)
+            return hasher.hexdigest()
+
+    def whole(self, fd: int, path: str, algorithm: str, stop: Callable[[], bool]) -> str:
+        """The hex digest of an open plain file, all of it: as it is kept, or made and kept when it can be trusted.
+
+        Args:
+            path: what errors call it.
+            algorithm: one of `ALGORITHMS`.
+
+        Raises:
+            StorageError: BUSY when the file changed meanwhile.
+        """
+        began = self._clock()
+        before = os.fstat(fd)
+        if (kept := self._kept(version(before), algorithm)) is not None:
+            return kept
+        hasher = _ALGORITHMS[algorithm]()
+        complete = _feed(hasher, fd, 0, before.st_size, stop)
+        if not complete or version(os.fstat(fd)) != version(before):
+            raise _changed(path)
+        digest = hasher.hexdigest()
+        if before.st_ctime_ns <= began - _SETTLED_NS:
+            self.keep(version(before), {algorithm: digest})
+        return digest
 
     def kept(self, facts: os.stat_result, algorithm: str) -> str | None:
         """The hex digest of a plain file, if one is kept that can be trusted."""
@@ -257,6 +276,10 @@ def _feed(hasher: Hasher, fd: int, start: int, end: int, stop: Callable[[], bool
         hasher.update(block[:count])
         start += count
     return True
+
+
+def _changed(path: str) -> StorageError:
+    return StorageError(Kind.BUSY, path, "it changed while it was read: try again")
 
 
 def _tick_finely(fd: int, mode: int) -> bool:

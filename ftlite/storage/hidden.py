@@ -47,16 +47,18 @@ class Home:
     """A directory that holds things whose names begin with `prefix`. Whoever asked for it closes it, once or twice.
 
     In `.ftlite/parts` they lie on shelves, directories named by how the names of what they hold begin, since an upload
-    looks through what lies there; `shelves` gives these, or the home itself when it has none.
+    looks through what lies there; `shelves` gives these, or the home itself when it has none. One that is `missing`
+    holds nothing, and stands for a shelf that is yet to be made; its descriptor is the drawer's.
     """
 
     fd: int
     prefix: bytes
+    missing: bool = False
     _open: bool = field(default=True, init=False)
 
     def names(self) -> list[bytes]:
         """Names of these things here, in no order."""
-        return [name for name in names_in(self.fd) if name.startswith(self.prefix)]
+        return [] if self.missing else [name for name in names_in(self.fd) if name.startswith(self.prefix)]
 
     def shelves(self) -> Iterator[Home]:
         """This home's shelves, each closed when the next one is asked for."""
@@ -90,8 +92,7 @@ class Hidden:
         """Where what targets in the directory `parent` grow from lives: on its mount, or no rename could publish it.
 
         Args:
-            shelf: the one of the drawer that is meant, where it has shelves. One that is not there and not to be made
-                is empty, and the drawer itself stands for it: nothing lies there.
+            shelf: the one of the drawer that is meant, where it has shelves.
         """
         shared = self.drawer(drawer.name, make=make)
         if shared is not None:
@@ -127,11 +128,14 @@ class Hidden:
         return removed
 
     def _shelf(self, drawer: Home, name: bytes, *, make: bool) -> Home:
-        found = self._open(drawer.fd, name, make=make) if name else None
-        if found is None:
-            return drawer
-        drawer.close()
-        return Home(found, b"")
+        if name:
+            found = self._open(drawer.fd, name, make=make)
+            if found is None:
+                drawer.missing = True
+            else:
+                drawer.close()
+                return Home(found, b"")
+        return drawer
 
     def drawer(self, name: bytes, *, make: bool) -> int | None:
         """A descriptor of a directory in `.ftlite/`; None when it is not there, or (`make`) cannot be made."""

@@ -113,6 +113,13 @@ class Inventory:
             return changed <= self.made or born(found.parent, found.name) <= self.made
         return True
 
+    def joined(self, other: Inventory) -> Inventory:
+        """What is in either, at the later time."""
+        made = max(self.made, other.made)
+        if self.tokens is None or other.tokens is None or len(self.tokens) + len(other.tokens) > MOST:
+            return Inventory(made, None)
+        return Inventory(made, array.array("Q", sorted({*self.tokens, *other.tokens})))
+
 
 def inventory(found: Iterator[Found], made: int) -> Inventory:
     """An inventory of these."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from ftlite.config.models import StorageConfig
@@ -20,13 +20,18 @@ from ftlite.storage.granted import Granted
 from ftlite.storage.grouped import GroupSync
 from ftlite.storage.hidden import Hidden
 from ftlite.storage.locks import Locks
+from ftlite.storage.merging import MayReplace
 from ftlite.storage.names import Names
 from ftlite.storage.native import NativePart, NativeParts, UploadKey
 from ftlite.storage.news import Listener, News
 from ftlite.storage.parts import Part, Parts
 from ftlite.storage.publish import Publisher
 from ftlite.storage.read import Source
+from ftlite.storage.staging import Staging
 from ftlite.storage.syscalls import lookup, token, told, version
+from ftlite.storage.treepublish import Replace
+from ftlite.storage.trees import TreeFacts, TreePublished, Trees
+from ftlite.trees import Judge, Manifest
 
 
 class LocalStore:
@@ -52,6 +57,9 @@ class LocalStore:
         self._names = Names(self._parts, self._locks, self._news, group, config)
         self._digests = Digests(hidden)
         self._publisher = Publisher(self._parts, self._locks, self._news, group, self._digests, config)
+        self._trees = Trees(hidden, self._locks, self._news, group, self._digests, config)
+        self._parts.others = self._trees.stagings.give_way
+        self._trees.stagings.others = self._parts.give_way
 
     def stat(self, place: Granted) -> Entry:
         """Facts of one name; a link is not followed, the root's name is "." (NOT_FOUND)."""
@@ -238,15 +246,109 @@ class LocalStore:
         """
         return self._digests.digest(place, algorithm, start, end, stop)
 
+    def begin_tree(
+        self,
+        place: Granted,
+        *,
+        fresh: bool,
+        replace: Replace,
+        algorithm: str = "sha256",
+        size: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Staging:
+        """Where a tree can be unpacked that will be published at `place`: the owner's idle staging, or a new one.
+
+        Args:
+            fresh: what stands of an earlier transfer is discarded.
+            replace: what the tree may do to a directory that has the name. When it begins to replace one that was not
+                published as a tree, what stands in there is noted: files that come later are `foreign`.
+            algorithm: of the manifest, one of `trees.ALGORITHMS`; what stands by another one is discarded.
+            size: octets that the tree is said to have (NO_ROOM at once).
+            stop: asked while what stands is read again; True ends it with `digests.Stopped`.
+
+        Raises:
+            StorageError: EXISTS, NOT_DIRECTORY, DENIED, BUSY (a mount point; another transfer's staging), FOREIGN (as
+                `publish_tree`), UNSUPPORTED (no exchange on this file system), NO_ROOM.
+        """
+        return self._trees.begin(place, fresh=fresh, replace=replace, algorithm=algorithm, size=size, stop=stop)
+
+    def publish_tree(
+        self,
+        staging: Staging,
+        regrant: Callable[[], Granted],
+        manifest: Manifest,
+        *,
+        replace: Replace,
+        may_replace: MayReplace | None = None,
+    ) -> TreePublished:
+        """Give a complete tree its name, by one rename or exchange, or merge it; closes the staging.
+
+        The Unpacker is to be finished and closed before. What was replaced is removed by `bury`.
+
+        Args:
+            regrant: judges the path again, called under the lock on the name and all below it.
+            manifest: of the whole tree.
+            may_replace: MERGE: asked with the path within the tree of each file that would be replaced, before anything
+                moves; without it the right to overwrite at the tree's own name decides.
+
+        Raises:
+            StorageError: EXISTS, NOT_DIRECTORY, DENIED, BUSY, UNSUPPORTED; FOREIGN: what would be replaced has files
+                that no tree put there. The staging is still live then: `release_tree` it.
+        """
+        return self._trees.publish(staging, regrant, manifest, replace=replace, may_replace=may_replace)
+
+    def release_tree(self, staging: Staging, *, keep: bool) -> None:
+        """Let the staging of a failed transfer go: kept to go on with or removed (`Stagings.release` says when).
+
+        The Unpacker is to be closed before.
+        """
+        self._trees.release(staging, keep=keep)
+
+    def bury(self) -> int:
+        """Remove the trees that were replaced and that nobody reads any more; how many. For after a publish."""
+        return self._trees.bury()
+
+    def open_tree(self, place: Granted) -> AbstractContextManager[int]:
+        """A descriptor of a directory that keeps it from being removed when it is replaced meanwhile.
+
+        Raises:
+            StorageError: NOT_DIRECTORY, NOT_FOUND, DENIED; BUSY: it was replaced just now.
+        """
+        return self._trees.open(place)
+
+    def tree_digest(
+        self,
+        place: Granted,
+        algorithm: str,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        wanted: Judge | None = None,
+    ) -> TreeFacts:
+        """What the directory at `place` comes to as a tree; digests of files that are kept are not made again.
+
+        Raises:
+            StorageError: BUSY when it changed meanwhile, UNSUPPORTED algorithm, NOT_DIRECTORY.
+        """
+        return self._trees.digest(place, algorithm, stop, wanted=wanted)
+
+    def tree_size(self, place: Granted) -> tuple[int, int]:
+        """Entries of the directory at `place` as a tree, and octets of file content; nothing is read."""
+        return self._trees.size(place)
+
+    def is_tree(self, place: Granted) -> bool:
+        """Whether the directory at `place` got its name, or was merged into, by a tree's publish."""
+        return self._trees.is_tree(place)
+
     def sweep(self, now: float) -> int:
         """Remove parts that nobody writes and that did not change for `part_age`; returns how many. Old marks, too."""
         self._digests.flush()
         self._news.sweep(now)
-        return self._parts.sweep(now)
+        return self._parts.sweep(now) + self._trees.sweep(now)
 
     def close(self) -> None:
         """Give the descriptors back. Closing twice is fine."""
         if self._open:
             self._open = False
             self._digests.close()
+            self._trees.close()
             os.close(self.root_fd)

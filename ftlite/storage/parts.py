@@ -118,6 +118,7 @@ class Parts:
         self._hidden = hidden
         self._config = config
         self._clock = clock
+        self.others: Callable[[Home], object] = lambda _: None  #: called with a home whose disk needs room
         # To see whether a part is idle is to lock it for a moment, so for one owner and path one looks at a time.
         self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
@@ -258,8 +259,20 @@ class Parts:
             return self._hidden.sweep(clean)
 
     def clear(self, directory: int) -> None:
-        """Remove idle parts from a directory that is about to be removed."""
-        self._clean(Home(directory, BESIDE), None)
+        """Remove idle parts, and the like, from a directory that is about to be removed."""
+        self._make_room(Home(directory, BESIDE))
+
+    def give_way(self, home: Home) -> None:
+        """Remove the idle parts on the disk of a home of any drawer."""
+        if home.prefix:
+            self._clean(Home(home.fd, BESIDE), None)
+        elif (drawer := self._hidden.drawer(PARTS.name, make=False)) is not None:
+            whole = Home(drawer, b"")
+            try:
+                for there in whole.shelves():
+                    self._clean(there, None)
+            finally:
+                whole.close()
 
     def lock(self, home: Home, name: bytes) -> threading.Lock:
         """To be held while parts of one owner and path are looked at; `name` is that of any of these."""
@@ -283,16 +296,9 @@ class Parts:
             return sum(shelf.remove(home, name) for name in found if useless(shelf.mark_of(home, name)))
 
     def _make_room(self, home: Home) -> None:
-        """Remove the idle parts on the disk of `home`, whosever they are."""
-        if home.prefix:
-            self._clean(home, None)
-        elif (drawer := self._hidden.drawer(PARTS.name, make=False)) is not None:
-            whole = Home(drawer, b"")
-            try:
-                for there in whole.shelves():
-                    self._clean(there, None)
-            finally:
-                whole.close()
+        """Remove the idle parts on the disk of `home`, whosever they are, and what else may go there."""
+        self.give_way(home)
+        self.others(home)
 
     def _home(self, place: Granted, *, make: bool) -> Home:
         return self._hidden.home(place.parent, make=make, shelf=shelf.shelf_of(shelf.key(place)))

@@ -40,7 +40,6 @@ class Record:
         born: ns since the epoch, of the directory; 0: not known.
         real: where it was published, from the served root.
         put: the files that tree publishes put there; without tokens unless it was read whole.
-        id: differs for each publish.
     """
 
     digest: str
@@ -50,7 +49,6 @@ class Record:
     born: int
     real: bytes
     put: Inventory = field(repr=False)
-    id: str = field(factory=lambda: secrets.token_hex(8))
 
 
 class Records:

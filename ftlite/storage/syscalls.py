@@ -118,6 +118,23 @@ def rename_new(source: int, old: bytes, target: int, new: bytes) -> None:
         os.unlink(old, dir_fd=source)
 
 
+def rename_exchange(source: int, old: bytes, target: int, new: bytes) -> None:
+    """Let two names change places, in one step; both must be there.
+
+    Raises:
+        OSError: EOPNOTSUPP where the kernel or the file system cannot (NFS); EXDEV for directories of a lower layer
+            of overlayfs; as rename(2) says otherwise.
+    """
+    number = errno.EOPNOTSUPP
+    if hasattr(_LIBC, "renameat2"):
+        if _LIBC.renameat2(source, ctypes.c_char_p(old), target, ctypes.c_char_p(new), _RENAME_EXCHANGE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number in (errno.ENOSYS, errno.EINVAL):
+            number = errno.EOPNOTSUPP
+    raise OSError(number, os.strerror(number))
+
+
 def born(parent: int, name: bytes) -> int:
     """When what `name` is came to be, ns since the epoch: an inode's number is given again, its birth is not.
 
