@@ -169,28 +169,25 @@ async def in_thread(work: Callable[[], Any]) -> Any:
 def read_all(sock: socket.socket) -> bytes:
     """Everything to the clean end, then ours."""
     data = bytearray()
-    with sock:
-        while block := sock.recv(65536):
-            data += block
-        _end(sock)
+    while block := sock.recv(65536):
+        data += block
+    end(sock)
     return bytes(data)
 
 
 def write_all(sock: socket.socket, data: bytes) -> None:
     """Everything, our end, and the server's."""
-    with sock:
-        sock.sendall(data)
-        _end(sock)
-        while sock.recv(65536):
+    sock.sendall(data)
+    end(sock)
+
+
+def end(sock: socket.socket) -> None:
+    """Our end, and wait for the server's."""
+    plain = sock.unwrap() if isinstance(sock, ssl.SSLSocket) else sock
+    with plain:
+        plain.shutdown(socket.SHUT_WR)
+        while plain.recv(65536):
             pass
-
-
-def _end(sock: socket.socket) -> None:
-    if isinstance(sock, ssl.SSLSocket):
-        sock.unwrap()
-        sock.close()
-    else:
-        sock.shutdown(socket.SHUT_WR)
 
 
 def is_closed(sock: socket.socket) -> bool:
