@@ -12,10 +12,14 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import trio
 
 from ftlite.net.errors import Kind, NetError, from_broken
+
+if TYPE_CHECKING:
+    from ftlite.net.buffered import BufferedTls
 
 _RESET = struct.pack("ii", 1, 0)
 _SCRATCH = 65536
@@ -25,22 +29,28 @@ class Wire:
     """A connected, non-blocking socket that this value owns from now on.
 
     Args:
-        sock: a connected stream socket, or an `ssl.SSLSocket` whose handshake is done (see `secure`).
+        sock: a connected stream socket, or an `ssl.SSLSocket` or BufferedTls whose handshake is done (see `secure`).
         require_close_notify: under TLS, an end without close_notify is TRUNCATED; else it counts as a clean end.
 
     Attributes:
-        socket: for the movers' own system calls, and for `getpeercert` and its kin.
+        socket: for the movers' own system calls; under a BufferedTls the one below it.
+        secured: for `getpeercert`, `version` and their kin; None in clear.
         tls: whether it is encrypted.
     """
 
-    def __init__(self, sock: socket.socket | ssl.SSLSocket, *, require_close_notify: bool = True) -> None:
+    def __init__(self, sock: socket.socket | ssl.SSLSocket | BufferedTls, *, require_close_notify: bool = True) -> None:
+        self.socket: socket.socket = sock if isinstance(sock, socket.socket) else sock.raw
+        self.secured: ssl.SSLSocket | BufferedTls | None = None
+        if isinstance(sock, ssl.SSLSocket) or not isinstance(sock, socket.socket):
+            self.secured = sock
+        self._face = sock
+        self.tls = self.secured is not None
+        sock = self.socket
         sock.setblocking(False)
         # Not every socket is TCP (tests), and macOS refuses options on a connection that the peer has already reset.
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.socket = sock
-        self.tls = isinstance(sock, ssl.SSLSocket)
         self.require_close_notify = require_close_notify
         self._read_wants_write = False
         self._write_wants_read = False
@@ -78,6 +88,11 @@ class Wire:
         except (OSError, ValueError) as error:
             sock.close()
             raise NetError(Kind.TLS, f"TLS cannot start: {error}") from error
+        return await cls.shake(tls, require_close_notify=require_close_notify)
+
+    @classmethod
+    async def shake(cls, tls: ssl.SSLSocket | BufferedTls, *, require_close_notify: bool = True) -> Wire:
+        """Shake hands over `tls`, which is consumed whatever happens. Raises NetError as `secure` does."""
         wire = cls(tls, require_close_notify=require_close_notify)
         try:
             await wire._shake(tls)
@@ -86,7 +101,7 @@ class Wire:
             raise
         return wire
 
-    async def _shake(self, tls: ssl.SSLSocket) -> None:
+    async def _shake(self, tls: ssl.SSLSocket | BufferedTls) -> None:
         while True:
             try:
                 tls.do_handshake()
@@ -103,7 +118,7 @@ class Wire:
     @property
     def reused(self) -> bool:
         """The TLS session of an earlier connection was resumed (the control connection's, on an honest client)."""
-        return isinstance(self.socket, ssl.SSLSocket) and bool(self.socket.session_reused)
+        return self.secured is not None and bool(self.secured.session_reused)
 
     @property
     def closed(self) -> bool:
@@ -112,7 +127,7 @@ class Wire:
 
     def pending(self) -> bool:
         """Whether TLS holds bytes that `recv_into` gives although the socket has none."""
-        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
+        return self.secured is not None and self.secured.pending() > 0
 
     async def readable(self) -> None:
         """Wait until `recv_into` is worth trying again. Raises NetError LOST when the wire is aborted meanwhile."""
@@ -141,7 +156,7 @@ class Wire:
         """
         self._read_wants_write = False
         try:
-            count = self.socket.recv_into(buffer)
+            count = self._face.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
         except ssl.SSLWantWriteError:
@@ -162,15 +177,14 @@ class Wire:
     def send(self, view: bytes | bytearray | memoryview) -> int | None:
         """Send once. Returns bytes taken from `view`, None when it would block.
 
-        Under TLS all of `view` is taken or none; after None the same bytes (or more) must be offered again, since a
-        part of them may be on the way already.
+        Under TLS what was not taken must be offered again (more may follow it), since a part may be on the way already.
 
         Raises:
             NetError: LOST or TLS.
         """
         self._write_wants_read = False
         try:
-            return self.socket.send(view)
+            return self._face.send(view)
         except (BlockingIOError, ssl.SSLWantWriteError):
             return None
         except ssl.SSLWantReadError:
@@ -283,9 +297,9 @@ class Wire:
         return ended
 
     async def _tell_end(self) -> bool:
-        while isinstance(self.socket, ssl.SSLSocket):
+        while self.secured is not None:
             try:
-                self.socket.unwrap()
+                self.secured.unwrap()
                 break
             except ssl.SSLWantReadError:
                 break  # ours is out; theirs need not be waited for, the FIN behind it says the same

@@ -16,9 +16,9 @@ from ftlite.movers import Flow, Kind, MoverError, receive_bytes, receive_file, r
 from ftlite.net.wire import Wire
 from tests.descriptors import no_descriptor_leaks
 from tests.movers.support import force, noise, opened
-from tests.net.support import sockets, wires
+from tests.net.support import BUFFERED, sockets, wires
 
-both = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+both = pytest.mark.parametrize("tls", [False, True, BUFFERED], ids=["clear", "tls", "buffered"])
 ways = pytest.mark.parametrize("way", ["native", "portable"])
 BIG = 40_000_000  # more than all buffers between two processes hold
 
@@ -29,7 +29,7 @@ async def say(wire: Wire, data: bytes) -> None:
 
 @ways
 @both
-async def test_cut_at_any_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str) -> None:
+async def test_cut_at_any_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str) -> None:
     """Under TLS a bare end is TRUNCATED; what came before it is in the file, for a resume."""
     force(way, monkeypatch.delattr)
     chance = random.Random(11)
@@ -58,7 +58,7 @@ async def test_cut_at_any_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @ways
 @both
-async def test_reset_at_any_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str) -> None:
+async def test_reset_at_any_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str) -> None:
     force(way, monkeypatch.delattr)
     chance = random.Random(12)
     for size in (1, 65536, *(chance.randrange(2_000_000) for _ in range(6))):
@@ -85,7 +85,7 @@ async def test_reset_at_any_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @ways
 @both
-async def test_reader_that_resets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str) -> None:
+async def test_reader_that_resets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str) -> None:
     force(way, monkeypatch.delattr)
     (tmp_path / "source").write_bytes(bytes(BIG))
     with trio.fail_after(60), opened(tmp_path / "source") as fd:
@@ -105,7 +105,7 @@ async def test_reader_that_resets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @ways
 @both
-async def test_reader_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str) -> None:
+async def test_reader_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str) -> None:
     force(way, monkeypatch.delattr)
     (tmp_path / "source").write_bytes(bytes(BIG))
     with trio.fail_after(60), no_descriptor_leaks():
@@ -122,7 +122,7 @@ async def test_reader_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @both
 @pytest.mark.parametrize("head", [0, 10, 65536, 70_000])
-async def test_writer_that_stalls(tmp_path: Path, tls: bool, head: int) -> None:
+async def test_writer_that_stalls(tmp_path: Path, tls: bool | str, head: int) -> None:
     data = noise(head)
     with trio.fail_after(60):
         near, far = await wires(tmp_path, tls)
@@ -137,7 +137,7 @@ async def test_writer_that_stalls(tmp_path: Path, tls: bool, head: int) -> None:
 
 
 @both
-def test_every_byte_moves_the_stall_deadline(tmp_path: Path, tls: bool) -> None:
+def test_every_byte_moves_the_stall_deadline(tmp_path: Path, tls: bool | str) -> None:
     """A peer that says a little well within the deadline, for far longer than the deadline, is slow and not stalled."""
     clock = trio.testing.MockClock()
 
@@ -170,7 +170,9 @@ def test_every_byte_moves_the_stall_deadline(tmp_path: Path, tls: bool) -> None:
 
 @ways
 @both
-async def test_cancelled_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str) -> None:
+async def test_cancelled_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str
+) -> None:
     force(way, monkeypatch.delattr)
     (tmp_path / "source").write_bytes(bytes(BIG))
     limiter = trio.CapacityLimiter(4)
@@ -196,7 +198,7 @@ async def test_cancelled_in_the_middle(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @both
-async def test_aborted_by_another_task(tmp_path: Path, tls: bool) -> None:
+async def test_aborted_by_another_task(tmp_path: Path, tls: bool | str) -> None:
     """As a session does that ends while its transfer runs; the mover learns it, whatever it was doing."""
     with trio.fail_after(60), opened(tmp_path / "source") as source, opened(Path(os.devnull)) as target:
         os.ftruncate(source, 50 * BIG)
@@ -222,7 +224,7 @@ async def test_aborted_by_another_task(tmp_path: Path, tls: bool) -> None:
 
 
 @both
-async def test_slow_readers_hold_no_thread(tmp_path: Path, tls: bool) -> None:
+async def test_slow_readers_hold_no_thread(tmp_path: Path, tls: bool | str) -> None:
     """Many of them stall for good; then no worker is taken, and a fast reader gets all of its file through one."""
     (tmp_path / "source").write_bytes(bytes(BIG))
     limiter = trio.CapacityLimiter(1)
@@ -252,7 +254,7 @@ async def test_slow_readers_hold_no_thread(tmp_path: Path, tls: bool) -> None:
 
 
 @both
-async def test_slow_writers_hold_no_thread(tmp_path: Path, tls: bool) -> None:
+async def test_slow_writers_hold_no_thread(tmp_path: Path, tls: bool | str) -> None:
     limiter = trio.CapacityLimiter(1)
     slow: list[tuple[Wire, Wire]] = []
     targets: list[int] = []
@@ -293,7 +295,7 @@ async def test_small_file_from_the_cache_takes_no_thread(tmp_path: Path) -> None
 
 
 @both
-async def test_listing_there_and_back(tmp_path: Path, tls: bool) -> None:
+async def test_listing_there_and_back(tmp_path: Path, tls: bool | str) -> None:
     lines = [b"line %d\r\n" % number for number in range(20_000)]
 
     async def produce() -> AsyncIterator[bytes]:
@@ -335,7 +337,7 @@ async def test_a_peer_that_takes_all_at_once_does_not_have_the_loop_for_itself()
 
 
 @both
-async def test_listing_that_is_too_long_or_cut(tmp_path: Path, tls: bool) -> None:
+async def test_listing_that_is_too_long_or_cut(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(30):
         near, far = await wires(tmp_path, tls)
         await say(near, b"x" * 101)

@@ -15,9 +15,9 @@ from ftlite.net.wire import Wire
 from ftlite.protocol.ascii import FromWire, ToWire
 from tests.descriptors import no_descriptor_leaks
 from tests.movers.support import force, noise, opened
-from tests.net.support import wires
+from tests.net.support import BUFFERED, wires
 
-both = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+both = pytest.mark.parametrize("tls", [False, True, BUFFERED], ids=["clear", "tls", "buffered"])
 ways = pytest.mark.parametrize("way", ["native", "portable"])
 SIZES = [0, 1, 4096, 65535, 65536, 65537, 262144, 1_000_003, 9_500_001]
 
@@ -47,7 +47,9 @@ async def carry(
 @both
 @ways
 @pytest.mark.parametrize("size", SIZES)
-async def test_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str, size: int) -> None:
+async def test_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str, size: int
+) -> None:
     force(way, monkeypatch.delattr)
     data = noise(size)
     (tmp_path / "source").write_bytes(data)
@@ -64,7 +66,9 @@ async def test_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: 
 
 @both
 @ways
-async def test_range_into_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str) -> None:
+async def test_range_into_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str
+) -> None:
     force(way, monkeypatch.delattr)
     data = noise(800_000)
     (tmp_path / "source").write_bytes(data)
@@ -86,7 +90,7 @@ async def test_offset_behind_the_end_sends_nothing(tmp_path: Path) -> None:
 
 @both
 @pytest.mark.parametrize("size", [3, 70_000, 3_000_000])
-async def test_digest_on_both_sides(tmp_path: Path, tls: bool, size: int) -> None:
+async def test_digest_on_both_sides(tmp_path: Path, tls: bool | str, size: int) -> None:
     data = noise(size)
     (tmp_path / "source").write_bytes(data)
     near, far = await wires(tmp_path, tls)
@@ -99,7 +103,7 @@ async def test_digest_on_both_sides(tmp_path: Path, tls: bool, size: int) -> Non
 
 @both
 @pytest.mark.parametrize("size", [100, 3_000_000])
-async def test_text_is_converted_there_and_back(tmp_path: Path, tls: bool, size: int) -> None:
+async def test_text_is_converted_there_and_back(tmp_path: Path, tls: bool | str, size: int) -> None:
     lines = b"".join(b"line %d\n" % number for number in range(size // 8))
     (tmp_path / "source").write_bytes(lines)
     near, far = await wires(tmp_path, tls)
@@ -114,7 +118,7 @@ async def test_text_is_converted_there_and_back(tmp_path: Path, tls: bool, size:
 
 
 @both
-async def test_lone_cr_at_the_end_is_kept(tmp_path: Path, tls: bool) -> None:
+async def test_lone_cr_at_the_end_is_kept(tmp_path: Path, tls: bool | str) -> None:
     (tmp_path / "source").write_bytes(b"x\r")
     near, far = await wires(tmp_path, tls)
     with opened(tmp_path / "source") as source, opened(tmp_path / "target") as target:
@@ -179,7 +183,7 @@ async def test_no_descriptor_for_a_pipe_is_no_reason_to_fail(tmp_path: Path, mon
 
 
 @both
-async def test_progress_rises_to_the_whole(tmp_path: Path, tls: bool) -> None:
+async def test_progress_rises_to_the_whole(tmp_path: Path, tls: bool | str) -> None:
     (tmp_path / "source").write_bytes(noise(2_000_000))
     near, far = await wires(tmp_path, tls)
     down: list[int] = []
@@ -192,7 +196,7 @@ async def test_progress_rises_to_the_whole(tmp_path: Path, tls: bool) -> None:
 
 
 @both
-async def test_pace_is_asked_for_every_byte(tmp_path: Path, tls: bool) -> None:
+async def test_pace_is_asked_for_every_byte(tmp_path: Path, tls: bool | str) -> None:
     class Counting(Pace):
         taken = 0
 
@@ -216,7 +220,7 @@ async def test_pace_is_asked_for_every_byte(tmp_path: Path, tls: bool) -> None:
 @both
 @ways
 async def test_source_that_shrinks_is_no_success(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str
 ) -> None:
     force(way, monkeypatch.delattr)
     (tmp_path / "source").write_bytes(noise(1000))
@@ -233,7 +237,7 @@ async def test_source_that_shrinks_is_no_success(
 @both
 @ways
 async def test_unreadable_source_is_the_disks_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str
 ) -> None:
     force(way, monkeypatch.delattr)
     for count in (10, 1_000_000):
@@ -250,7 +254,7 @@ async def test_unreadable_source_is_the_disks_fault(
 @ways
 @pytest.mark.parametrize("size", [10, 1_000_000])
 async def test_unwritable_target_is_the_disks_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, way: str, size: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool | str, way: str, size: int
 ) -> None:
     force(way, monkeypatch.delattr)
     (tmp_path / "source").write_bytes(noise(size))

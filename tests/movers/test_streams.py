@@ -26,9 +26,9 @@ from ftlite.movers import (
 from ftlite.net.wire import Wire
 from tests.descriptors import no_descriptor_leaks
 from tests.movers.support import noise
-from tests.net.support import wires
+from tests.net.support import BUFFERED, wires
 
-both = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+both = pytest.mark.parametrize("tls", [False, True, BUFFERED], ids=["clear", "tls", "buffered"])
 kinds = pytest.mark.parametrize("patient", [False, True], ids=["slices", "patient"])
 
 
@@ -71,7 +71,7 @@ async def through(
 @both
 @kinds
 @pytest.mark.parametrize("size", [0, 1, 65536, 100_001, 9_000_001])
-async def test_stream_arrives_whole(tmp_path: Path, tls: bool, patient: bool, size: int) -> None:
+async def test_stream_arrives_whole(tmp_path: Path, tls: bool | str, patient: bool, size: int) -> None:
     data = noise(size)
     got = bytearray()
     near, far = await wires(tmp_path, tls)
@@ -85,7 +85,7 @@ async def test_stream_arrives_whole(tmp_path: Path, tls: bool, patient: bool, si
 
 @both
 @kinds
-async def test_leftover_survives_a_slow_peer(tmp_path: Path, tls: bool, patient: bool) -> None:
+async def test_leftover_survives_a_slow_peer(tmp_path: Path, tls: bool | str, patient: bool) -> None:
     """The socket blocks in the middle of a view that the next read overwrites."""
     data = noise(300_000)
     near, far = await wires(tmp_path, tls, small=True)
@@ -126,7 +126,9 @@ async def test_sink_that_fails_is_told_while_the_peer_is_silent(tmp_path: Path, 
 
 @both
 @kinds
-async def test_what_came_before_a_cut_is_written_and_told_as_a_cut(tmp_path: Path, tls: bool, patient: bool) -> None:
+async def test_what_came_before_a_cut_is_written_and_told_as_a_cut(
+    tmp_path: Path, tls: bool | str, patient: bool
+) -> None:
     near, far = await wires(tmp_path, tls)
     got = bytearray()
     near.send(b"half")
@@ -160,7 +162,7 @@ async def test_peer_that_stalls(tmp_path: Path, patient: bool) -> None:
 
 
 @both
-async def test_a_sink_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: bool) -> None:
+async def test_a_sink_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: bool | str) -> None:
     near, far = await wires(tmp_path, tls)
     entered, release, left = threading.Event(), threading.Event(), threading.Event()
     calls: list[int] = []
@@ -195,7 +197,7 @@ async def test_a_sink_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: b
 
 
 @both
-async def test_a_source_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: bool) -> None:
+async def test_a_source_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: bool | str) -> None:
     near, far = await wires(tmp_path, tls)
     out, into = os.pipe()
     reads: list[bytes] = []

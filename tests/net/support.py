@@ -8,6 +8,7 @@ from pathlib import Path
 
 import trio
 
+from ftlite.net.buffered import secure_buffered
 from ftlite.net.tls import ServerTls, ensure_self_signed
 from ftlite.net.wire import Wire
 
@@ -51,23 +52,29 @@ async def secure_pair(
     session: ssl.SSLSession | None = None,
     small: bool = False,
     require_close_notify: bool = True,
+    buffered: bool = False,
 ) -> tuple[Wire, Wire]:
     """A TLS connection's client and server ends, in this order."""
     near, far = sockets(small)
     ends: dict[str, Wire] = {}
+    secure = secure_buffered if buffered else Wire.secure
 
     async def serve() -> None:
-        ends["far"] = await Wire.secure(far, server, server_side=True, require_close_notify=require_close_notify)
+        ends["far"] = await secure(far, server, server_side=True, require_close_notify=require_close_notify)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
-        ends["near"] = await Wire.secure(near, client, server_side=False, session=session)
+        ends["near"] = await secure(near, client, server_side=False, session=session)
     return ends["near"], ends["far"]
 
 
-async def wires(directory: Path, tls: bool, *, small: bool = False) -> tuple[Wire, Wire]:
-    """Both ends of a connection, clear or TLS."""
+BUFFERED = "buffered"  #: a kind of TLS for `wires`: by BufferedTls at both ends
+
+
+async def wires(directory: Path, tls: bool | str, *, small: bool = False) -> tuple[Wire, Wire]:
+    """Both ends of a connection, clear, TLS or BUFFERED."""
     if tls:
-        return await secure_pair(server_tls(directory).session_context(), client_context(), small=small)
+        context = server_tls(directory).session_context()
+        return await secure_pair(context, client_context(), small=small, buffered=tls == BUFFERED)
     near, far = sockets(small)
     return Wire(near), Wire(far)

@@ -14,9 +14,9 @@ import trio.testing
 from ftlite.net.errors import Kind, NetError
 from ftlite.net.wire import Wire
 from tests.descriptors import no_descriptor_leaks
-from tests.net.support import client_context, secure_pair, server_tls, sockets, wires
+from tests.net.support import BUFFERED, client_context, secure_pair, server_tls, sockets, wires
 
-both = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+both = pytest.mark.parametrize("tls", [False, True, BUFFERED], ids=["clear", "tls", "buffered"])
 
 
 async def receive(wire: Wire, most: int = 65536) -> bytes:
@@ -34,7 +34,7 @@ async def until_end(wire: Wire) -> bytes:
 
 
 @both
-async def test_bytes_and_the_clean_end_arrive(tmp_path: Path, tls: bool) -> None:
+async def test_bytes_and_the_clean_end_arrive(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(20):
         with no_descriptor_leaks():
             near, far = await wires(tmp_path, tls)
@@ -48,7 +48,7 @@ async def test_bytes_and_the_clean_end_arrive(tmp_path: Path, tls: bool) -> None
 
 
 @both
-async def test_nothing_to_read_is_none_and_wait_ends_with_data(tmp_path: Path, tls: bool) -> None:
+async def test_nothing_to_read_is_none_and_wait_ends_with_data(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(20):
         near, far = await wires(tmp_path, tls)
         while near.recv_into(bytearray(10)) is None:  # TLS 1.3 tickets make the socket readable and carry no data
@@ -63,11 +63,11 @@ async def test_nothing_to_read_is_none_and_wait_ends_with_data(tmp_path: Path, t
 
 
 @both
-async def test_wire_sets_nodelay_and_keepalive(tmp_path: Path, tls: bool) -> None:
+async def test_wire_sets_nodelay_and_keepalive(tmp_path: Path, tls: bool | str) -> None:
     near, far = await wires(tmp_path, tls)
     assert near.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert near.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    assert near.tls is tls
+    assert near.tls is bool(tls)
     assert not near.reused
     near.abort()
     far.abort()
@@ -99,7 +99,7 @@ async def test_end_without_close_notify_counts_when_it_is_not_required(tmp_path:
 
 
 @both
-async def test_reset_is_lost(tmp_path: Path, tls: bool) -> None:
+async def test_reset_is_lost(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(20):
         near, far = await wires(tmp_path, tls)
         near.abort()
@@ -116,7 +116,7 @@ async def test_reset_is_lost(tmp_path: Path, tls: bool) -> None:
 
 
 @both
-async def test_abort_never_looks_like_a_clean_end(tmp_path: Path, tls: bool) -> None:
+async def test_abort_never_looks_like_a_clean_end(tmp_path: Path, tls: bool | str) -> None:
     """Also not while bytes are on their way, and not in the middle of a stream that TLS would close politely."""
     with trio.fail_after(20):
         for _ in range(20):
@@ -129,7 +129,7 @@ async def test_abort_never_looks_like_a_clean_end(tmp_path: Path, tls: bool) -> 
 
 
 @both
-async def test_abort_wakes_who_waits(tmp_path: Path, tls: bool) -> None:
+async def test_abort_wakes_who_waits(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(20):
         near, far = await wires(tmp_path, tls)
 
@@ -160,7 +160,7 @@ async def test_closed_wire_says_so() -> None:
 
 
 @both
-async def test_abort_while_lent_keeps_the_descriptor_until_it_comes_back(tmp_path: Path, tls: bool) -> None:
+async def test_abort_while_lent_keeps_the_descriptor_until_it_comes_back(tmp_path: Path, tls: bool | str) -> None:
     near, far = await wires(tmp_path, tls)
     number = near.socket.fileno()
     with pytest.raises(NetError):
@@ -175,7 +175,7 @@ async def test_abort_while_lent_keeps_the_descriptor_until_it_comes_back(tmp_pat
 
 
 @both
-async def test_finish_reads_what_the_peer_still_says(tmp_path: Path, tls: bool) -> None:
+async def test_finish_reads_what_the_peer_still_says(tmp_path: Path, tls: bool | str) -> None:
     """Unread bytes at close become a reset that destroys what the peer has not read yet."""
     with trio.fail_after(30):
         near, far = await wires(tmp_path, tls)
@@ -200,7 +200,7 @@ async def test_finish_reads_what_the_peer_still_says(tmp_path: Path, tls: bool) 
 
 
 @both
-async def test_finish_gives_a_silent_peer_its_time_and_no_more(tmp_path: Path, tls: bool) -> None:
+async def test_finish_gives_a_silent_peer_its_time_and_no_more(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(20), no_descriptor_leaks():
         near, far = await wires(tmp_path, tls)
         near.send(b"x")
@@ -211,7 +211,7 @@ async def test_finish_gives_a_silent_peer_its_time_and_no_more(tmp_path: Path, t
 
 
 @both
-async def test_finish_cancelled_closes(tmp_path: Path, tls: bool) -> None:
+async def test_finish_cancelled_closes(tmp_path: Path, tls: bool | str) -> None:
     with trio.fail_after(20), no_descriptor_leaks():
         near, far = await wires(tmp_path, tls)
         near.send(b"all of it")
