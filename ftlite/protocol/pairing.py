@@ -145,11 +145,8 @@ class ClientDialogue:
             raise OutOfStep(f"{name} cannot be sent: the session {self.phase.value}")
         line = format_command(name, argument)
         request = parse_request(name, argument) if self.native else None
-        if request is not None and not isinstance(request, AbortRequest):
+        if request is not None:
             self._send_tagged(name, argument, request)
-            return line
-        if request is not None:  # the reply to this ABOR comes in its turn, whatever becomes of the tag
-            self._sent.append(_Sent(name, shown(name, argument)))
             return line
         self._sent.append(_Sent(name, shown(name, argument), abort=name == "ABOR" and bool(self._sent)))
         self.phase = SENT.get(name, Phase.READY)
@@ -164,7 +161,9 @@ class ClientDialogue:
         assert tag is not None, "a request that was parsed behind a tag"
         if any(sent.name in ENDS_NATIVE for sent in self._sent):
             raise OutOfStep(f"{name} cannot be sent: native mode is about to end")
-        if isinstance(request, DoneRequest):
+        if isinstance(request, AbortRequest):  # its reply comes in its turn, whatever becomes of the tag
+            self._sent.append(_Sent(name, shown(name, argument)))
+        elif isinstance(request, DoneRequest):
             if (running := self._tagged.get(tag)) is not None:  # else it is answered already, and DONE says nothing new
                 running.state.step(Event.DONE)
         elif not self._tags.take(tag):

@@ -289,8 +289,9 @@ def test_the_end_of_native_mode(name: str) -> None:
     dialogue = client()
     dialogue.send_tagged(GetRequest(1, "a"))
     dialogue.send(name, "x")
-    with pytest.raises(OutOfStep):
-        dialogue.send_tagged(GetRequest(2, "a"))
+    for request in (GetRequest(2, "a"), AbortRequest(1)):
+        with pytest.raises(OutOfStep):
+            dialogue.send_tagged(request)
     assert hear(dialogue, "426 tag=1;kind=aborted;").tag == 1
     assert dialogue.native
     assert hear(dialogue, "331 Go on.").command == name
