@@ -307,3 +307,29 @@ class TestNowait:
         elif place is not None:
             assert place.path == "/pub/file"
             place.close()
+
+
+def test_real_is_where_a_name_is_or_would_be(tmp_path: Path) -> None:
+    """From the served root, so users with different roots agree on it; also where the way is still to be made."""
+    (tmp_path / "home" / "ann" / "d").mkdir(parents=True)
+    (tmp_path / "home" / "ann" / "link").symlink_to("d")
+    (tmp_path / "home" / "ann" / "out").symlink_to("../..")
+    (tmp_path / "ann").symlink_to("home/ann")
+    fd = os.open(tmp_path, os.O_PATH)
+    with Gate(fd, User(name="ann", root="ann")) as gate, Gate(fd, User(name="all")) as whole:
+        assert gate.real("/") == gate.grant("/").real == b"home/ann"
+        assert gate.real("/link/a") == gate.grant("/link/a").real == b"home/ann/d/a"
+        assert gate.real("/link/x/y/z") == whole.real("/ann/d/x/y/z") == b"home/ann/d/x/y/z"
+        assert whole.real("/") == whole.grant("/").real == b""
+        assert whole.real("/new") == whole.grant("/new").real == b"new"
+        with pytest.raises(StorageError) as caught:
+            gate.real("/out/a")
+        assert caught.value.kind is Kind.OUTSIDE
+        with pytest.raises(StorageError) as caught:
+            gate.real("/.ftlite/a")
+        assert caught.value.kind is Kind.BAD_NAME
+        gate.close()
+        with pytest.raises(StorageError) as caught:
+            gate.real("/a")
+        assert caught.value.kind is Kind.FAULT
+    os.close(fd)

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from ftlite.storage.errors import Kind, StorageError
+from ftlite.storage.native import UploadKey
 from tests.descriptors import descriptors
-from tests.storage.places import House, refused, write
+from tests.storage.places import House, refused, sha256, write
 
 _SIZE = 300_000
 _CHILD = """
@@ -61,6 +63,56 @@ def test_whatever_is_killed_when_readers_see_old_or_new(house: House) -> None:
     assert all(path.stat().st_size <= _SIZE for path in house.parts())
     house.put("/a", b"free again")
     assert house.parts() == []
+
+
+_NATIVE = """
+import sys
+from pathlib import Path
+from ftlite.storage.native import UploadKey
+from tests.storage.places import House, sha256, write
+house = House(Path(sys.argv[1]))
+data = bytes(range(256)) * 4000
+while True:
+    part = house.native("/a", UploadKey(len(data), 5))
+    while part.offset < len(data):
+        write(part, data[part.offset : part.offset + 8000])
+        part.offset = min(part.offset + 8000, len(data))
+        part.checkpoint(part.offset, sha256(data[: part.offset]))
+        print("checkpoint", flush=True)
+    house.publish(part, digests={"SHA-256": sha256(data)}, modify_ns=5)
+    house.store.unlink(house.at("/a"))
+"""
+
+
+def test_a_native_upload_goes_on_wherever_it_was_killed(house: House) -> None:
+    """Killed 8 times, anywhere: what the journal vouches for stands, and the upload ends as if nothing had been."""
+    chance = random.Random(11)
+    data = bytes(range(256)) * 4000
+    key = UploadKey(len(data), 5)
+    offsets = set()
+    for _ in range(8):
+        command = [sys.executable, "-c", _NATIVE, str(house.root)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        assert child.stdout is not None
+        for _ in range(chance.randrange(1, 120)):
+            assert child.stdout.readline() == b"checkpoint\n"
+            with suppress(FileNotFoundError):
+                assert (house.root / "a").stat().st_size == len(data)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        part = house.native("/a", key)
+        stands = os.pread(part.fd, len(data) + 1, 0)
+        assert stands == data[: part.offset]
+        assert part.prefix == (sha256(stands) if stands else None)
+        offsets.add(part.offset)
+        part.close()
+    assert len(offsets) > 1
+    part = house.native("/a", key)
+    house.publish(write(part, data[part.offset :]), modify_ns=5)
+    assert (house.root / "a").read_bytes() == data
+    house.store.sweep(time.time())
+    assert (house.parts(), house.journals()) == ([], [])
 
 
 def test_a_part_outlives_its_process_and_is_free_at_once(house: House) -> None:
@@ -141,6 +193,15 @@ def test_idle_parts_give_way_when_the_disk_is_full(tmp_path: Path, mount: Callab
     house.close()
 
 
+def _go_on(house: House, path: str) -> None:
+    part = house.native(path, UploadKey(4, 5))
+    try:
+        write(part, b"0123")
+        part.checkpoint(4, sha256(b"0123"))
+    finally:
+        house.store.release(part, keep=True)
+
+
 def test_running_out_of_descriptors_leaks_none(house: House) -> None:
     """Each call fails at each descriptor that it wants, until it gets all; none stays open."""
     (house.root / "file").write_bytes(b"12345")
@@ -150,6 +211,9 @@ def test_running_out_of_descriptors_leaks_none(house: House) -> None:
         "/file": lambda path: house.store.release(house.store.append(house.at(path)), keep=False),
         "/part": lambda path: house.store.release(house.store.resume(house.at(path), 2), keep=True),
         "/": lambda path: house.store.scan(house.at(path), 10),
+        "/native": lambda path: house.publish(house.native(path, UploadKey(0, 5)), digests={"MD5": "0" * 32}),
+        "/going-on": lambda path: _go_on(house, path),
+        "/failed": lambda path: house.store.fail(house.at(path)),
     }
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for path, call in calls.items():

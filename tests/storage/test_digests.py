@@ -16,7 +16,8 @@ from ftlite.config.models import StorageConfig
 from ftlite.storage import digests
 from ftlite.storage.digests import ALGORITHMS, Stopped
 from ftlite.storage.errors import Kind
-from tests.storage.places import House, refused
+from ftlite.storage.native import NativePart, UploadKey
+from tests.storage.places import House, refused, write
 
 DATA = os.urandom(2_500_000)
 REAL: dict[str, Callable[[bytes], str]] = {
@@ -169,6 +170,116 @@ def test_what_is_kept_has_a_bound(house: House, monkeypatch: pytest.MonkeyPatch,
     assert reads == []
     house.store.digest(house.at("/a"), "MD5")
     assert reads != []
+
+
+def upload(house: House, path: str = "/a", data: bytes = b"12345", **how: object) -> NativePart:
+    part = write(house.native(path, UploadKey(len(data), 5)), data)
+    house.publish(part, digests={"SHA-256": REAL["SHA-256"](data)}, modify_ns=5, **how)
+    return part
+
+
+@pytest.fixture
+def fine(house: House) -> None:
+    """The file system must give each change a time of its own."""
+    part = house.begin("/probe")
+    known = house.store._digests.sees_each_change(part.fd)
+    house.store.release(part, keep=False)
+    if not known:
+        pytest.skip("this file system's clock ticks slowly")
+
+
+@pytest.mark.usefixtures("fine")
+def test_what_flowed_in_is_trusted_at_once_and_across_restarts(house: House, reads: list[int]) -> None:
+    upload(house)
+    wanted = REAL["SHA-256"](b"12345")
+    assert house.store.kept_digest(house.at("/a"), "SHA-256") == wanted
+    assert house.store.digest(house.at("/a"), "SHA-256") == wanted
+    with house.store.read(house.at("/a")) as source:
+        assert house.store.kept_digest(source, "SHA-256") == wanted
+        assert source.version == house.store.version(house.at("/a"))
+        assert (source.modify_ns, source.mode) == (5, 0o644)
+    assert house.store.kept_digest(house.at("/a"), "MD5") is None
+    house.store.close()
+    again = House(house.root)
+    assert again.store.kept_digest(again.at("/a"), "SHA-256") == wanted
+    assert reads == []
+    again.close()
+
+
+def test_a_forger_in_the_same_tick_is_seen(house: House) -> None:
+    """As a reproducible build does: another content of the same length, in place, and the time set back."""
+    for number in range(50):
+        upload(house, f"/{number}")
+        file = house.root / str(number)
+        with open(file, "r+b") as handle:
+            handle.write(b"54321")
+        os.utime(file, ns=(5, 5))
+        assert house.store.kept_digest(house.at(f"/{number}"), "SHA-256") is None
+        assert house.store.digest(house.at(f"/{number}"), "SHA-256") == REAL["SHA-256"](b"54321")
+
+
+def test_a_write_between_the_rename_and_the_look_is_seen(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.rename
+
+    def rename(old: object, new: object, **how: int) -> None:
+        real(old, new, **how)  # type: ignore[call-overload]
+        with open(house.root / "a", "r+b") as handle:
+            handle.write(b"54321")
+
+    monkeypatch.setattr(os, "rename", rename)
+    upload(house)
+    assert (house.root / "a").read_bytes() == b"54321"
+    assert house.store.kept_digest(house.at("/a"), "SHA-256") is None
+
+
+def test_where_clocks_tick_slowly_an_uploads_digest_is_not_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch, reads: list[int]
+) -> None:
+    monkeypatch.setattr(os, "fstat", _coarse(os.fstat))
+    upload(house)
+    assert house.store.kept_digest(house.at("/a"), "SHA-256") is None
+    assert house.store.digest(house.at("/a"), "SHA-256") == REAL["SHA-256"](b"12345")
+    assert reads == [0]
+
+
+def _coarse(real: Callable[[int], os.stat_result]) -> Callable[[int], os.stat_result]:
+    """fstat on a file system whose clock ticks every ten seconds."""
+
+    def fstat(fd: int) -> os.stat_result:
+        facts = real(fd)
+        named = {name: getattr(facts, name) for name in dir(facts) if name.startswith("st_")}
+        named["st_ctime_ns"] -= named["st_ctime_ns"] % 10_000_000_000
+        return os.stat_result(tuple(facts), named)
+
+    return fstat
+
+
+@pytest.mark.usefixtures("fine")
+def test_an_upload_replaced_by_another_has_the_others_digest(house: House) -> None:
+    for data in (b"12345", b"54321", b"12345"):
+        upload(house, data=data)
+        assert house.store.kept_digest(house.at("/a"), "SHA-256") == REAL["SHA-256"](data)
+
+
+@pytest.mark.usefixtures("fine")
+def test_many_uploads_are_written_together(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "_GROUP", 4)
+    for number in range(6):
+        upload(house, f"/{number}")
+    other = House(house.root)
+    kept = [other.store.kept_digest(other.at(f"/{number}"), "SHA-256") is not None for number in range(6)]
+    assert kept == [True] * 4 + [False] * 2
+    house.store.sweep(time.time())
+    assert other.store.kept_digest(other.at("/5"), "SHA-256") is not None
+    other.close()
+
+
+def test_only_plain_files_have_kept_digests(house: House) -> None:
+    (house.root / "link").symlink_to("a")
+    upload(house)
+    assert house.store.kept_digest(house.at("/link", follow=False), "SHA-256") is None
+    assert house.store.kept_digest(house.at("/"), "SHA-256") is None
+    assert house.store.kept_digest(house.at("/nothing"), "SHA-256") is None
 
 
 def test_threads_share_the_database(house: House) -> None:

@@ -37,6 +37,27 @@ def test_a_part_is_hidden_private_and_named_after_nobody(house: House) -> None:
     assert house.parts() == []
 
 
+def test_an_upload_looks_through_its_own_shelf_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(50):
+        house.cut(f"/{number}", b"x")
+    looked: list[int] = []
+    real = hidden.names_in
+
+    def names_in(fd: int) -> list[bytes]:
+        names = real(fd)
+        looked.append(len(names))
+        return names
+
+    monkeypatch.setattr(hidden, "names_in", names_in)
+    house.put("/a", b"x")
+    house.store.part_size(house.at("/b"))
+    assert sum(looked) < 25
+    monkeypatch.undo()
+    assert len(house.parts()) == 50
+    assert house.store.sweep(time.time() + 90000) == 50
+    assert house.parts() == []
+
+
 def test_begin_always_gives_a_part_of_its_own(house: House) -> None:
     house.cut("/a", b"old")
     one, two = house.begin("/a", b"1"), house.begin("/a", b"2")

@@ -4,6 +4,7 @@ import os
 import stat
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,65 @@ def test_without_replace_what_exists_stays(house: House) -> None:
     assert (house.root / "a").read_bytes() == b"new"
     house.store.release(part, keep=True)
     assert (house.root / "a").read_bytes() == b"new"
+
+
+def test_absent_means_that_nothing_has_the_name(house: House) -> None:
+    (house.root / "d").mkdir()
+    (house.root / "dangling").symlink_to("nowhere")
+    house.put("/a", b"old")
+    for path in ("/a", "/d", "/dangling"):
+        part = house.store.begin(house.at("/new"))
+        with refused(Kind.EXISTS):
+            house.store.publish(part, lambda path=path: house.at(path, follow=False), replace=True, absent=True)  # type: ignore[misc]
+        house.store.release(part, keep=False)
+    assert (house.root / "a").read_bytes() == b"old"
+    house.put("/b", b"new", absent=True)
+    assert (house.root / "b").read_bytes() == b"new"
+
+
+def test_a_version_is_of_one_content(house: House) -> None:
+    seen = set()
+    for data in (b"one", b"two", b"one"):
+        part = house.begin("/a", data)
+        house.publish(part, modify_ns=5)
+        assert part.version == house.store.version(house.at("/a"))
+        seen.add(part.version)
+    (house.root / "a").write_bytes(b"six")
+    seen.add(house.store.version(house.at("/a")))
+    assert len(seen) == 4
+    assert all(len(version) == 32 and set(version) <= set("0123456789abcdef") for version in seen)
+    with refused(Kind.NOT_FOUND):
+        house.store.version(house.at("/nothing"))
+
+
+def test_apply_gives_what_a_put_of_the_same_content_brings(house: House) -> None:
+    heard: list[bytes] = []
+    part = house.begin("/a", b"same")
+    house.publish(part, modify_ns=5)
+    house.store.listen(lambda real, _: heard.append(real))
+    assert house.store.apply(house.at("/a"), 5, 0o644, version=part.version) == part.version, "nothing was touched"
+    now = house.store.apply(house.at("/a"), 7, 0o7777, version=part.version)
+    facts = (house.root / "a").stat()
+    assert (facts.st_mtime_ns, mode_of(house.root / "a")) == (7, 0o755)
+    assert now == house.store.version(house.at("/a"))
+    with refused(Kind.BUSY):
+        house.store.apply(house.at("/a"), 9, None, version=part.version)
+    assert (house.root / "a").stat().st_mtime_ns == 7
+    assert house.store.apply(house.at("/a"), None, None) == now
+    assert heard == [b"a"] * 3
+
+
+def test_apply_is_for_plain_files(house: House) -> None:
+    (house.root / "d").mkdir()
+    (house.root / "link").symlink_to("d")
+    for path in ("/d", "/link"):
+        with refused(Kind.NOT_PLAIN):
+            house.store.apply(house.at(path, follow=False), 5, 0o700)
+    with refused(Kind.NOT_FOUND):
+        house.store.apply(house.at("/nothing"), 5, 0o700)
+    house.put("/a", b"")
+    with refused(Kind.BAD_NAME):
+        house.store.apply(house.at("/a"), 1 << 200, None)
 
 
 def test_rights_are_judged_again(house: House) -> None:
@@ -205,6 +265,38 @@ def test_fsync_covers_data_before_the_rename_and_the_directory_after(
     house.put("/a", b"data")
     assert seen[0] == ("file", False)
     assert seen[-1] == ("directory", True)
+
+
+def test_syncs_of_one_directory_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the directory is being synced for the first, the others come; one sync more is enough for all of them."""
+    house = House(tmp_path, StorageConfig(durability=Durability.FSYNC))
+    parts = [house.begin(f"/{number}", b"x") for number in range(6)]
+    arrived, go, count, real = threading.Event(), threading.Event(), [0], os.fsync
+
+    def fsync(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            count[0] += 1
+            arrived.set()
+            assert go.wait(30)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    threads = [threading.Thread(target=house.publish, args=(part,)) for part in parts]
+    threads[0].start()
+    assert arrived.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    group = house.store._names._group
+    end = time.monotonic() + 30
+    while sum(directory.waiting for directory in group._directories.values()) < 6:
+        assert time.monotonic() < end
+        os.sched_yield()
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert count == [2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".ftlite", *"012345"]
+    house.close()
 
 
 def test_many_threads_publish_one_name(house: House) -> None:
