@@ -213,10 +213,10 @@ PLANTED: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"fault": after(lambda verb, line: len(line) > 60_000, 1, "NOOP", "421 Ended")},
         {"line-too-long"},
     ),
-    "one at a time": ({"server": OneAtATime, "patience": 0.5}, {"line-never-ending", "close-without-quit"}),
+    "one at a time": ({"server": OneAtATime, "patience": 2.0}, {"line-never-ending", "close-without-quit"}),
     "a read is a line": ({"session": Hasty}, {"line-in-pieces", "line-cut-in-crlf", "line-many-at-once"}),
     "stays after QUIT": (
-        {"fault": says("QUIT", "221 I stay"), "patience": 0.5},
+        {"fault": says("QUIT", "221 I stay"), "patience": 2.0},
         {"quit-before-login", "quit-after-login"},
     ),
     "lets everybody in": ({"fault": lets_in}, {"login-wrong-password", "login-pass-alone", "login-half-way"}),

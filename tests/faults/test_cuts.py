@@ -165,9 +165,9 @@ def test_a_frozen_connection_ends_by_the_stall_clock(lane: Lane, command: str) -
     Path("new").write_bytes(data)
     if command == "get":
         (lane.server.root / name).write_bytes(data)
-        said = lane.ftlite("get", "--stall-timeout", "1", lane.url(name), "got")
+        said = lane.ftlite("get", "--stall-timeout", "3", lane.url(name), "got")
     else:
-        said = lane.ftlite("put", "--stall-timeout", "1", "new", lane.url(name))
+        said = lane.ftlite("put", "--stall-timeout", "3", "new", lane.url(name))
     assert said.code == 6, said
     one_sentence(said)
     assert not (Path("got") if command == "get" else lane.server.root / name).exists()

@@ -78,7 +78,7 @@ def test_noise(server: Running, logged_in: bool) -> None:
 
     def shout(number: int) -> None:
         chance = random.Random(f"{number} {logged_in}")
-        while time.monotonic() < until:
+        while time.monotonic() < until or sessions[number] < 4:
             ftp = session(server) if logged_in else None
             connection = ftp.sock if ftp is not None else greeted(server)
             assert connection is not None
@@ -97,7 +97,6 @@ def test_noise(server: Running, logged_in: bool) -> None:
     for thread in shouting:
         thread.join()
     settled(server)
-    assert min(sessions) > 3
     no_fault(server)
     serves(server)
 

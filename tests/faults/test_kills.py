@@ -84,20 +84,26 @@ def test_whenever_the_server_is_killed_readers_see_old_or_new(tmp_path: Path) ->
     root.mkdir()
     target = root / "file"
     target.write_bytes(content(0))
-    acknowledged, killed = [0], 0
+    acknowledged, killed, taken = [0], 0, 0.005
     with served(root) as other, session(other) as ftp:
         with reading(target.read_bytes, lambda: get(ftp, "file")) as readers:
             for life in range(UPLOADS // A_LIFE):
                 with served(root) as server, session(server) as writer:
-                    # Of uploads that take some 5 ms each: before, within, between, and after them.
-                    killer = threading.Timer(chance.uniform(0, 0.02), os.kill, (server.pid, signal.SIGKILL))
-                    killer.start()
+                    # Before, within, between and after uploads, however long they take on this machine now.
+                    after, delay = chance.randrange(A_LIFE), chance.uniform(0, 1.2)
+                    killer: threading.Timer | None = None
                     try:
                         for number in range(life * A_LIFE + 1, life * A_LIFE + A_LIFE + 1):
+                            if number % A_LIFE == (after + 1) % A_LIFE:
+                                killer = threading.Timer(delay * taken, os.kill, (server.pid, signal.SIGKILL))
+                                killer.start()
+                            began = time.monotonic()
                             put(writer, "file", content(number))
+                            taken = time.monotonic() - began
                             acknowledged.append(number)
                     except GONE:
                         killed += 1
+                    assert killer is not None
                     killer.join()
                     writer.close()
                 assert readers.failure is None, readers.failure

@@ -19,17 +19,17 @@ from tests.peers.servers import Running
 
 _CLOCKS = """
 [limits]
-login = 1.5
-idle = 2
-accept = 1
-stall = 1
-reply = 1
+login = 4
+idle = 5
+accept = 2
+stall = 2
+reply = 2
 """
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Every clock rings within two seconds."""
+    """Every clock rings within five seconds, and none before a loaded machine has done what it must."""
     with served(tmp_path_factory.mktemp("slow") / "root", settings=_CLOCKS) as server:
         with (server.root / "large").open("wb") as large:
             large.truncate(50_000_000)
@@ -56,10 +56,10 @@ def dribbling(server: Running) -> None:
     """A byte now and again does not stop the clock of the login."""
     with greeted(server) as connection, contextlib.suppress(OSError):
         began = time.monotonic()
-        while time.monotonic() - began < 20:
+        while time.monotonic() - began < 40:
             connection.sendall(b"U")
             time.sleep(0.1)
-        raise AssertionError("20 s without a login")
+        raise AssertionError("40 s without a login")
 
 
 def idle_after_login(server: Running) -> None:
@@ -148,7 +148,7 @@ def test_200_slow_readers_leave_a_fast_one_at_its_speed(tmp_path: Path) -> None:
             stop.set()
             sipping.join()
         assert digest.digest() == hashlib.sha256(data).digest()
-        assert took < 10, f"{took:.1f} s for 50 MB"
+        assert took < 40, f"{took:.1f} s for 50 MB"  # less than one on an idle machine
         assert threads(server.pid) <= max(before, 1 + 16)  # as many as limits.workers, not as there are readers
         assert descriptors(server.pid) > 400
         crowd.close()

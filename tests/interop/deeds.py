@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -89,12 +90,13 @@ def cut_upload(server: Running, remote: str, data: bytes) -> None:
     with plain_session(server) as ftp:
         ftp.voidcmd("TYPE I")
         connection = ftp.ntransfercmd(f"STOR {remote}")[0]
+        before = stored(server.root)
         connection.sendall(data)
         # A reset takes away what the peer has not read yet, so it gets the time to.
         deadline = time.monotonic() + 20
-        while _unread(connection) and time.monotonic() < deadline:
+        while _unread(connection) or stored(server.root) <= before:
+            assert time.monotonic() < deadline, "nothing of it is stored"
             time.sleep(0.01)
-        time.sleep(0.1)
         for cut in (ftp.sock, connection):
             assert cut is not None
             cut.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -115,6 +117,15 @@ def stands(server: Running, remote: str, seconds: float = 20.0) -> int:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+def stored(top: Path) -> int:
+    """Bytes in all files below `top`: an upload may grow in a hidden place."""
+    total = 0
+    for path in top.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _unread(connection: socket.socket) -> int:

@@ -6,7 +6,6 @@ holds that they do, so that the others mean what they say.
 
 from __future__ import annotations
 
-import contextlib
 import filecmp
 import ftplib
 import signal
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.interop.conftest import Serve
-from tests.interop.deeds import FILES, content, cut_upload, plant_tree, read_tree, sized, stands
+from tests.interop.deeds import FILES, content, cut_upload, plant_tree, read_tree, sized, stands, stored
 from tests.interop.faces import FACES, Command
 from tests.interop.tools import PATIENCE, Tool
 from tests.peers.servers import SERVERS, Tls
@@ -116,7 +115,7 @@ def test_get_goes_on_after_kill_9(server: str, tls: Tls, serve: Serve, large: Pa
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=PATIENCE)
     assert not target.exists(), "a part stands under the name"
-    assert 0 < _bytes_below(target.parent) < large.stat().st_size
+    assert 0 < stored(target.parent) < large.stat().st_size
     client.get(place.server, place.remote("large.bin"), target, resume=True)
     assert filecmp.cmp(target, large, shallow=False)
     assert [path.name for path in target.parent.iterdir()] == ["large.bin"]
@@ -154,19 +153,11 @@ def test_implicit_tls(server: str, face: str, serve: Serve, tmp_path: Path) -> N
 
 def _await_growth(directory: Path, growing: Any) -> None:
     deadline = time.monotonic() + PATIENCE
-    before = _bytes_below(directory)
-    while _bytes_below(directory) < before + (2 << 20):
+    before = stored(directory)
+    while stored(directory) < before + (2 << 20):
         assert growing.poll() is None, growing.communicate()
         assert time.monotonic() < deadline, "nothing arrives"
         time.sleep(0.02)
-
-
-def _bytes_below(directory: Path) -> int:
-    total = 0
-    for path in directory.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total
 
 
 @FACE
