@@ -1,13 +1,12 @@
-"""The native dialect beside what people use instead: whole commands as they are typed, in turn, each in a process of its own.
+"""The native dialect beside what people use instead: whole commands, as they are typed, in turn.
 
-lftp mirrors from and to vsftpd, tar goes to tar through a pipe, curl is followed by sha256sum on both sides; ftlite talks
-to ftlite. All in clear unless said otherwise, so that nobody pays for encryption alone.
+lftp mirrors from and to vsftpd, tar goes to tar through a pipe, curl is followed by sha256sum on both sides; ftlite
+talks to ftlite. All in clear unless said otherwise, so that nobody pays for encryption alone.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from benchmarks.stage import Stage
 from tests.peers.servers import Running, Tls
 
 SMALL = 4096
-Deed = Callable[[], None]
+Deed = Callable[[], object]
 
 
 class Failed(Exception):
@@ -83,8 +82,10 @@ def in_turn(rounds: int, deeds: dict[str, tuple[Deed, Deed]]) -> dict[str, float
 def _gone(*paths: Path) -> Deed:
     def clean() -> None:
         for path in paths:
-            shutil.rmtree(path, ignore_errors=True)
-            path.unlink(missing_ok=True) if not path.is_dir() else None
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     return clean
 
@@ -101,37 +102,38 @@ def make_tree(root: Path, count: int) -> None:
 
 def trees(stage: Stage) -> list[Row]:
     """A tree there and back, by whole commands; tar through a pipe shows what there is to win at most."""
-    rows: list[Row] = []
+    return [row for count, factor in ((5000, 5), (20000, 10)) for row in _trees(stage, count, factor)]
+
+
+def _trees(stage: Stage, count: int, factor: int) -> list[Row]:
     ours, peer = stage.servers["ftlite", Tls.OFF], stage.servers["vsftpd", Tls.OFF]
-    for count, factor in ((5000, 5), (20000, 10)):
-        if stage.quick and count > 5000:
-            continue
-        tree = stage.directory / f"tree{count}"
-        make_tree(tree, count)
-        there, back, peers, copied = ours.root / "t", stage.directory / "back", peer.root / "t", stage.directory / "tar"
-        tar = f"mkdir '{copied}' && tar -C '{tree}' -cf - . | tar -C '{copied}' -xf -"
-        up = in_turn(
-            2 if stage.quick else 3,
-            {
-                "ftlite": (lambda: ftlite(ours, "put", "-r", "-q", tree, url(ours, "t")) and None, _gone(there)),
-                "lftp": (lambda: lftp(peer, f"mirror -R -P4 {tree} t"), _gone(peers)),
-                "tar": (lambda: shell("sh", "-c", tar) and None, _gone(copied)),
-            },
-        )
+    tree, back, copied = stage.directory / "tree", stage.directory / "back", stage.directory / "tar"
+    there, theirs = ours.root / "t", peer.root / "t"
+    make_tree(tree, count)
+
+    def tar() -> None:
+        shell("sh", "-c", f"mkdir '{copied}' && tar -C '{tree}' -cf - . | tar -C '{copied}' -xf -")
+
+    def put() -> None:
         ftlite(ours, "put", "-r", "-q", tree, url(ours, "t"))
-        shutil.copytree(tree, peers)
-        shutil.chown(peers, peer.user)
-        down = in_turn(
-            2 if stage.quick else 3,
-            {
-                "ftlite": (lambda: ftlite(ours, "get", "-r", "-q", url(ours, "t"), back) and None, _gone(back)),
-                "lftp": (lambda: lftp(peer, f"mirror -P4 t {back}"), _gone(back)),
-                "tar": (lambda: shell("sh", "-c", tar) and None, _gone(copied)),
-            },
-        )
-        _gone(there, peers, tree)()
-        rows += [_tree_row("put", count, up, factor), _tree_row("get", count, down, factor)]
-    return rows
+
+    def get() -> None:
+        ftlite(ours, "get", "-r", "-q", url(ours, "t"), back)
+
+    def mirror_up() -> None:
+        lftp(peer, f"mirror -R -P4 {tree} t")
+
+    def mirror_down() -> None:
+        lftp(peer, f"mirror -P4 t {back}")
+
+    rounds = 2 if stage.quick else 3
+    limit = {"tar": (tar, _gone(copied))}
+    up = in_turn(rounds, {"ftlite": (put, _gone(there)), "lftp": (mirror_up, _gone(theirs))} | limit)
+    put()
+    mirror_up()
+    down = in_turn(rounds, {"ftlite": (get, _gone(back)), "lftp": (mirror_down, _gone(back))} | limit)
+    _gone(there, theirs, tree)()
+    return [_tree_row("put", count, up, factor), _tree_row("get", count, down, factor)]
 
 
 def _tree_row(verb: str, count: int, took: dict[str, float], factor: int) -> Row:
@@ -162,10 +164,10 @@ def verified(stage: Stage) -> list[Row]:
         sums(there, back)
 
     def put(**more: str) -> Deed:
-        return lambda: ftlite(server, "put", "-q", stage.source, address, **more) and None
+        return lambda: ftlite(server, "put", "-q", stage.source, address, **more)
 
     def get(**more: str) -> Deed:
-        return lambda: ftlite(server, "get", "-q", address, back, **more) and None
+        return lambda: ftlite(server, "get", "-q", address, back, **more)
 
     rounds = 3 if stage.quick else 5
     up = in_turn(
@@ -221,9 +223,3 @@ def flat(stage: Stage) -> list[Row]:
         )
         for what, found in peaks.items()
     ]
-
-
-def allow_many_files() -> None:
-    """20,000 files at once are nobody's descriptors, but vsftpd and lftp want some."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
