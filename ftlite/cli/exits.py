@@ -30,6 +30,7 @@ CODES: dict[str, int] = {
     "PARTIAL": 8,
     "EXISTS": 9,
     "NO_ROOM": 10,
+    "FAILED": 11,
 }
 
 _ERRNO: dict[int, str] = {

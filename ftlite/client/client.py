@@ -1,29 +1,35 @@
 """The client's face: `connect` gives a `Client`; every method is one intention, retried where that can heal.
 
-Paths are relative to the login directory unless they begin with "/". A client may be used by several tasks at once;
-each transfer has a control connection to itself, `connections` at most.
+Paths are relative to the login directory unless they begin with "/". A client may be used by several tasks at once. In
+the stock dialect each transfer has a control connection to itself, `connections` at most; in the native one they share
+a single one, and run as many at once as the server allows. The face is the same.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 from attrs import evolve
 
-from ftlite.client import digests, files, listing, names, tree
+from ftlite.client import digests, files, listing, names, streams, tree
 from ftlite.client.address import Address
 from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.features import Features
 from ftlite.client.files import Progress, Terms, Transferred
+from ftlite.client.native import files as native_files
+from ftlite.client.native import streams as native_streams
+from ftlite.client.native import wait as native_wait
+from ftlite.client.native.transfer import transfer as native_transfer
 from ftlite.client.pool import Pool
 from ftlite.client.retry import retrying
 from ftlite.client.session import Session
-from ftlite.client.streams import Download, Upload
+from ftlite.client.streams import Download, Read, Upload, Write
 from ftlite.client.transfer import transfer
 from ftlite.client.tree import OnFile, TreeReport, Wanted
 from ftlite.protocol.entries import Entry, Kind
@@ -40,6 +46,7 @@ class Client:
     Attributes:
         address: where; its path is the caller's to use.
         greeting, features, secured: of the first session.
+        native: whether it speaks the native dialect.
         terms: how files move unless a call says otherwise.
     """
 
@@ -57,6 +64,7 @@ class Client:
         self.greeting: Reply = first.greeting
         self.features: Features = first.features
         self.secured: bool = first.plan is not None
+        self.native: bool = first.native is not None
         self.terms = terms
         self.retries = retries
         self.notice = notice
@@ -122,8 +130,9 @@ class Client:
         """Rename a file or directory (RNFR, RNTO). Raises ClientError NOT_FOUND, EXISTS, DENIED."""
 
         async def both(session: Session) -> None:
-            await session.expect("RNFR", old, also=350)
-            await session.expect("RNTO", new)
+            async with session.alone:
+                await session.expect("RNFR", old, also=350)
+                await session.expect("RNTO", new)
 
         await self.run(both)
 
@@ -162,29 +171,37 @@ class Client:
         resume: bool = False,
         preserve: bool | None = None,
         progress: Progress | None = None,
+        wait: float | None = None,
     ) -> Transferred:
         """Fetch a file. It grows in a hidden part beside `local` and gets its name only when it is verified.
 
         Args:
             local: the file to write; in an existing directory it goes under its remote name.
-            resume: continue an earlier part of the same remote file; a file that stands already is not fetched again.
+            resume: continue an earlier part of the same remote file (native: always); a file that stands already is not
+                fetched again.
             preserve: modification time and mode too (default: yes).
             progress: called with (bytes so far, size or None).
+            wait: seconds to wait for the file to be published, if it is not there; see `wait`.
 
         Raises:
             ClientError: see `Outcome`; what came so far is kept for a resume unless it was wrong.
         """
+        if wait is not None:
+            await self.wait(remote, wait)
         target = await trio.to_thread.run_sync(_local_target, remote, Path(local))
         terms = self._terms(resume, preserve, progress)
         return await self.fetch(remote, target, terms)
 
     async def fetch(self, remote: str, local: Path, terms: Terms) -> Transferred:
         """`get` by `terms`; a repetition always resumes what the attempt before it left."""
-        return await self._attempts(
-            lambda session, attempt: files.get(
-                session, remote, local, evolve(terms, resume=True, entry=None) if attempt else terms
-            )
-        )
+
+        async def attempt(session: Session, number: int) -> Transferred:
+            if session.native is not None:
+                return await native_files.get(session, remote, local, terms)
+            again = evolve(terms, resume=True, entry=None) if number else terms
+            return await files.get(session, remote, local, again)
+
+        return await self._attempts(attempt)
 
     async def put(
         self,
@@ -194,13 +211,19 @@ class Client:
         resume: bool = False,
         preserve: bool | None = None,
         progress: Progress | None = None,
+        if_absent: bool = False,
+        expect: str | None = None,
     ) -> Transferred:
         """Send a file; afterwards the server's size (or digest, when required) must be that of `local`.
 
         Args:
             remote: the name to give it; when empty or ending in "/", a directory that receives it under its own name.
             resume: go on behind what the server has, or skip it, when that can be `local`: by digest where the server
-                states one, else a whole file by its time; see `Transferred.on_trust` for the rest.
+                states one, else a whole file by its time; see `Transferred.on_trust` for the rest. Native: always, and
+                nothing is taken on trust.
+            if_absent: refuse (EXISTS) to replace anything. Native: the server decides, and of two writers one wins;
+                stock: the name is looked up before.
+            expect: "algorithm:hex"; refuse (INTEGRITY), before anything moves, to send a file with another digest.
 
         Raises:
             ClientError: see `Outcome`.
@@ -208,12 +231,20 @@ class Client:
         source = Path(local)
         if not remote or remote.endswith("/"):
             remote += source.name
-        return await self.send(source, remote, self._terms(resume, preserve, progress))
+        terms = evolve(self._terms(resume, preserve, progress), if_absent=if_absent, expect=expect)
+        return await self.send(source, remote, terms)
 
     async def send(self, local: Path, remote: str, terms: Terms) -> Transferred:
-        """`put` by `terms`. A repetition starts anew unless `terms.resume`: what stands under the name might be the old
-        file, and its bytes must never become the beginning of the new one."""
-        result = await self._attempts(lambda session, _: files.put(session, local, remote, terms))
+        """`put` by `terms`. A stock repetition starts anew unless `terms.resume`: what stands under the name might be
+        the old file, and its bytes must never become the beginning of the new one."""
+
+        async def attempt(session: Session, number: int) -> Transferred:
+            if session.native is not None:
+                return await native_files.put(session, local, remote, terms)
+            again = evolve(terms, if_absent=False) if number else terms  # what stands there now may be our own
+            return await files.put(session, local, remote, again)
+
+        result = await self._attempts(attempt)
         if result.on_trust and self.notice is not None:
             self.notice(
                 f"{remote}: the {result.offset} bytes that stood there were taken on trust as its beginning, "
@@ -223,6 +254,67 @@ class Client:
 
     # streams
 
+    async def put_stream(
+        self,
+        read: Read,
+        remote: str,
+        *,
+        progress: Progress | None = None,
+        if_absent: bool = False,
+        expect: str | None = None,
+    ) -> Transferred:
+        """Send what ``read(most)`` gives, until it gives nothing. Repeated only until `read` was called.
+
+        Args:
+            read: blocks, in a thread of its own, which is left to itself when the call is cancelled.
+            if_absent, expect: as in `put`; the digest is compared before the upload is ended.
+
+        Raises:
+            ClientError: see `Outcome`.
+            OSError: what `read` raised.
+        """
+        terms = evolve(self._terms(False, None, progress), if_absent=if_absent, expect=expect)
+        begun = False
+
+        def once(most: int) -> bytes | memoryview:
+            nonlocal begun
+            begun = True
+            return read(most)
+
+        async def attempt(session: Session, _: int) -> Transferred:
+            with _final_when(lambda: begun):
+                if session.native is not None:
+                    return await native_streams.put_stream(session, once, remote, terms)
+                return await streams.put_stream(session, once, remote, terms)
+
+        return await self._attempts(attempt)
+
+    async def get_stream(self, remote: str, write: Write, *, progress: Progress | None = None) -> Transferred:
+        """Give all of a remote file to ``write(block)``. Repeated only until `write` was called.
+
+        Args:
+            write: blocks, in a thread of its own; it takes the whole block, which is valid for this call only.
+
+        Raises:
+            ClientError: see `Outcome`; what was written before is not taken back.
+            OSError: what `write` raised.
+        """
+        terms = self._terms(False, None, progress)
+        begun = False
+
+        def once(block: memoryview) -> None:
+            nonlocal begun
+            begun = True
+            write(block)
+
+        async def attempt(session: Session, _: int) -> Transferred:
+            with _final_when(lambda: begun):
+                if session.native is not None:
+                    return await native_streams.get_stream(session, remote, once, terms)
+                return await streams.get_stream(session, remote, once, terms)
+
+        return await self._attempts(attempt)
+
     @asynccontextmanager
     async def download(self, path: str, offset: int = 0) -> AsyncIterator[Download]:
         """Blocks of a remote file from `offset` on: ``async for block in download``. Leaving early cancels it.
@@ -230,10 +322,20 @@ class Client:
         Raises:
             ClientError: here or in the iteration; blocks that came before are not taken back.
         """
-        async with AsyncExitStack() as stack:
-            session, known = await self._entered(stack, lambda session: listing.facts(session, path))
+
+        async def begin(stack: AsyncExitStack) -> Download:
+            session = await stack.enter_async_context(self.pool.lease())
+            if session.native is not None:
+                ask = partial(native_streams.download_request, path, offset, self.terms)
+                return native_streams.NativeDownload(
+                    await stack.enter_async_context(native_transfer(session, ask, path)), self.terms
+                )
+            known = await listing.facts(session, path)
             active = await stack.enter_async_context(transfer(session, "RETR", path, offset=offset))
-            yield Download(active, self.terms, known.size)
+            return Download(active, self.terms, known.size)
+
+        async with AsyncExitStack() as stack:
+            yield await self._entered(stack, begin)
 
     @asynccontextmanager
     async def upload(
@@ -246,25 +348,68 @@ class Client:
             append: to the end of what stands there (APPE); its length is not known, so neither is the verdict's.
             size: total bytes, when known.
         """
-        async with AsyncExitStack() as stack:
-            session, _ = await self._entered(stack, lambda session: session.expect("NOOP"))
+        plain = append or offset > 0  # the native dialect replaces, and does not edit
+
+        async def begin(stack: AsyncExitStack) -> Upload:
+            session = await stack.enter_async_context(self.pool.lease(stock=plain))
+            if session.native is not None:
+                ask = partial(native_streams.upload_request, path, self.terms)
+                return native_streams.NativeUpload(
+                    await stack.enter_async_context(native_transfer(session, ask, path)), self.terms
+                )
+            await session.expect("NOOP")
             command = "APPE" if append else "STOR"
             active = await stack.enter_async_context(transfer(session, command, path, offset=offset))
-            upload = Upload(active, self.terms, size)
+            return Upload(active, self.terms, size)
+
+        async with AsyncExitStack() as stack:
+            upload = await self._entered(stack, begin)
             yield upload
             await upload.complete(path, compare=not append)
 
-    async def _entered(self, stack: AsyncExitStack, first: Callable[[Session], Awaitable[T]]) -> tuple[Session, T]:
-        """A session leased into `stack`, proven to stand by a first question; retried, for a session may have gone."""
+    async def _entered(self, stack: AsyncExitStack, begin: Callable[[AsyncExitStack], Awaitable[T]]) -> T:
+        """What `begin` gives, with all that it entered in `stack`; retried, for a session may have gone."""
 
-        async def attempt(_: int) -> tuple[Session, T]:
+        async def attempt(_: int) -> T:
             async with AsyncExitStack() as tried:
-                session = await tried.enter_async_context(self.pool.lease())
-                answer = await first(session)
+                begun = await begin(tried)
                 stack.push_async_exit(tried.pop_all())
-                return session, answer
+                return begun
 
         return await retrying(attempt, retries=self.retries, notice=self.notice)
+
+    # waiting
+
+    async def wait(
+        self, path: str, timeout: float, since: str | None = None, any_directory: bool = False
+    ) -> Entry:
+        """Wait until something is published under `path`; at once, if it stands already.
+
+        A native server holds the question, and answers when a file or a tree gets the name. Any other is asked again
+        and again, more rarely as time goes by; a file there must look the same twice, since it may show while it grows.
+
+        Args:
+            timeout: seconds.
+            since: a version, from `Entry.unique` of an earlier answer: what is there must be another one.
+            any_directory: native: a directory counts however it was made, not only as a tree that was published.
+
+        Returns:
+            What stands there; `unique` is its version.
+
+        Raises:
+            ClientError: TIMEOUT, or FAILED when its producer said so (`mark_failed`); NOT that it is not found.
+        """
+        deadline = trio.current_time() + timeout
+        return await self.run(lambda session: native_wait.wait(session, path, deadline, since, any_directory))
+
+    async def mark_failed(self, path: str) -> None:
+        """Tell everybody who waits for `path` that its producer has failed, until something is published there.
+
+        Raises:
+            Unsupported: the server is not native.
+            ClientError: DENIED.
+        """
+        await self.run(lambda session: native_wait.mark_failed(session, path))
 
     # trees
 
@@ -321,6 +466,16 @@ class Client:
     def _terms(self, resume: bool, preserve: bool | None, progress: Progress | None) -> Terms:
         keep = self.terms.preserve if preserve is None else preserve
         return evolve(self.terms, resume=resume, skip=resume, preserve=keep, progress=progress)
+
+
+@contextmanager
+def _final_when(begun: Callable[[], bool]) -> Iterator[None]:
+    """A failure within this cannot be healed by a repetition once `begun`."""
+    try:
+        yield
+    except ClientError as error:
+        error.transient = error.transient and not begun()
+        raise
 
 
 def _local_target(remote: str, local: Path) -> Path:

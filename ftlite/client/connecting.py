@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -12,9 +13,10 @@ from attrs import evolve
 
 from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.client import Client
+from ftlite.client.digests import hasher
 from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.files import Terms
-from ftlite.client.login import Target, open_session
+from ftlite.client.login import Dialect, Target, open_session
 from ftlite.client.nursery import open_plain_nursery
 from ftlite.client.pool import Pool
 from ftlite.client.retry import retrying
@@ -49,6 +51,9 @@ async def connect(
     require: Verified | str | None = None,
     notice: Callable[[str], None] | None = None,
     proxy: Proxy | str | None = None,
+    dialect: Dialect | str | None = None,
+    spares: int | None = None,
+    digest: str = "sha256",
 ) -> AsyncIterator[Client]:
     """Log in to a server for the length of this scope.
 
@@ -60,12 +65,17 @@ async def connect(
         trust: servers met before; None: only CAs and pins count, and nothing is recorded.
         connect_timeout, stall_timeout, max_time: seconds; the last is for the whole scope.
         retries: repetitions of what can heal.
-        connections: control connections at most; trees use them all.
+        connections: control connections at most, and what trees move at once; a native session carries all its
+            transfers over one.
         limit_rate: bytes per second over all transfers; 0: no limit.
         require: the least verification that counts as success.
         notice: told one sentence for each repetition.
         proxy: ``http://``, ``socks5://`` or ``socks5h://``, ``[USER:PASSWORD@]HOST:PORT``, for control and data
             connections; None: none. The environment is not looked at.
+        dialect: ``stock`` or ``native``; None: native where the server offers it.
+        spares: native: data connections kept dialled ahead, as far as the server allows; None: one, where the way is
+            long and more transfers are likely.
+        digest: native: what transfers are verified by, ``sha256`` or ``blake3`` where both sides have it.
 
     Raises:
         ClientError: USAGE, CONNECT, TIMEOUT, TLS, PIN, LOGIN, PROTOCOL; TIMEOUT also when `max_time` ran out.
@@ -73,12 +83,15 @@ async def connect(
     target = _target(
         address, user, password, account, port, tls, cacert=cacert, pin=pin, trust=trust,
         connect_timeout=connect_timeout, stall_timeout=stall_timeout, proxy=_proxy(proxy),
+        dialect=_dialect(dialect), spares=spares,
     )  # fmt: skip
-    terms = Terms(require=_verified(require), pace=Pace(limit_rate) if limit_rate else None)
+    terms = Terms(
+        require=_verified(require), pace=Pace(limit_rate) if limit_rate else None, algorithm=_algorithm(digest)
+    )
     deadline = math.inf if max_time is None else trio.current_time() + max_time
     with trio.CancelScope(deadline=deadline) as clock:
         async with open_plain_nursery() as nursery:
-            pool = Pool(lambda: open_session(target, nursery), max(1, connections))
+            pool = Pool(partial(_open, target, nursery), max(1, connections))
             try:
                 first = await _first(pool, retries, notice)
                 client = Client(target.address, pool, first, terms=terms, retries=retries, notice=notice)
@@ -91,6 +104,10 @@ async def connect(
         raise ClientError(
             Outcome.TIMEOUT, f"{target.thing}: not done within {max_time:g} s", remedy="raise --max-time, or resume"
         )
+
+
+async def _open(target: Target, nursery: trio.Nursery, stock: bool) -> Session:
+    return await open_session(evolve(target, dialect=Dialect.STOCK) if stock else target, nursery)
 
 
 def _target(
@@ -107,6 +124,8 @@ def _target(
     connect_timeout: float,
     stall_timeout: float,
     proxy: Proxy | None,
+    dialect: Dialect | None,
+    spares: int | None,
 ) -> Target:
     where = parse_address(address) if isinstance(address, str) else address
     if port is not None:
@@ -130,7 +149,23 @@ def _target(
         connect_timeout=connect_timeout,
         stall_timeout=stall_timeout,
         proxy=proxy,
+        dialect=dialect,
+        spares=spares,
     )
+
+
+def _dialect(dialect: Dialect | str | None) -> Dialect | None:
+    try:
+        return None if dialect is None else Dialect(dialect)
+    except ValueError:
+        raise ClientError(Outcome.USAGE, f"{dialect!r} is no dialect", remedy="use stock or native") from None
+
+
+def _algorithm(name: str) -> str:
+    if name not in ("sha256", "blake3"):
+        raise ClientError(Outcome.USAGE, f"transfers are not verified by {name!r}", remedy="use sha256 or blake3")
+    hasher(name)  # whether it can be had here is better told before anything connects
+    return name
 
 
 def _proxy(proxy: Proxy | str | None) -> Proxy | None:

@@ -3,7 +3,8 @@
 A reader task takes replies from the moment that encryption is settled (`read_in`), so a refusal or a farewell during
 a transfer is seen at once; before, whoever waits reads. A command whose sender went away (was cancelled) still takes
 its reply, so cancellation never puts the dialogue out of step. What breaks the connection is kept in `broken`, and
-every later use raises it.
+every later use raises it. Several tasks may send; their lines go out one after the other. Replies with a tag (the
+native dialect) go to whoever listens for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from attrs import define, field
 
 from ftlite.client.errors import ClientError, Outcome, from_reply
 from ftlite.protocol.errors import BadArgument, ProtocolError
+from ftlite.protocol.native.answers import Answer as Said
 from ftlite.protocol.pairing import Answer, ClientDialogue
 from ftlite.protocol.replies import Reply
 
@@ -47,8 +49,8 @@ class Pending:
             return self.final.code >= 400
         return self.control.broken is not None
 
-    def take(self, reply: Reply, final: bool) -> None:
-        """A reply came."""
+    def take(self, reply: Reply, final: bool, _said: Said | None = None) -> None:
+        """A reply came; `_said` is what one with a tag says."""
         if final:
             self.final = reply
         else:
@@ -95,6 +97,8 @@ class Control:
         self._dialogue = ClientDialogue()
         self._greeting = Pending(self, "greeting")
         self._waiting: deque[Pending] = deque()
+        self._tagged: dict[int, Pending] = {}
+        self._sending = trio.Lock()
         self._reading = False
         self._arrived = trio.lowlevel.ParkingLot()
 
@@ -127,32 +131,59 @@ class Control:
         """The first reply; 120 ("ready in n minutes", RFC 959 s.5.4) is waited through."""
         return await self._greeting.done()
 
+    def speak_native(self) -> None:
+        """From now on replies that begin with ``tag=`` belong to the command of that tag."""
+        self._dialogue.native = True
+
     async def send(self, name: str, argument: str = "") -> Pending:
         """Send a command without waiting for its reply.
 
         Raises:
             ClientError: USAGE when the argument cannot travel (CR, LF, NUL), or what broke the connection.
         """
-        if self.broken is not None:
-            raise self.broken
-        try:
-            line = self._dialogue.telnet() + self._dialogue.send(name, argument)
-        except BadArgument as error:
-            message, remedy = f"{self._thing}: {error}", "no name, user or password may hold them"
-            raise ClientError(Outcome.USAGE, message, remedy=remedy) from error
-        except ProtocolError as error:
-            raise ClientError(Outcome.USAGE, f"{self._thing}: {error}") from error
         pending = Pending(self, name.upper())
-        self._waiting.append(pending)
-        with trio.move_on_after(self._stall) as scope:
-            scope.shield = True  # half a command would put the dialogue out of step; a line is sent at once or never
-            try:
-                await self._stream.send_all(line)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise self.fail(self._ended()) from error
-        if scope.cancelled_caught:
-            raise self.fail(self._silence())
+        await self._say(name, argument, lambda: self._waiting.append(pending))
         return pending
+
+    async def send_tagged(self, tag: int, name: str, argument: str, listener: Pending | None = None) -> None:
+        """Send a command whose replies carry `tag`; `listener` takes them until `silence` (None: who did before).
+
+        Raises:
+            ClientError: as `send`; nothing listens then.
+        """
+        if listener is None:
+            await self._say(name, argument, lambda: None)
+            return
+        try:
+            await self._say(name, argument, lambda: self._tagged.__setitem__(tag, listener))
+        except BaseException:
+            self.silence(tag)
+            raise
+
+    def silence(self, tag: int) -> None:
+        """Whatever else is said of `tag` interests nobody."""
+        self._tagged.pop(tag, None)
+
+    async def _say(self, name: str, argument: str, on_its_way: Callable[[], None]) -> None:
+        async with self._sending:
+            if self.broken is not None:
+                raise self.broken
+            try:
+                line = self._dialogue.telnet() + self._dialogue.send(name, argument)
+            except BadArgument as error:
+                message, remedy = f"{self._thing}: {error}", "no name, user or password may hold them"
+                raise ClientError(Outcome.USAGE, message, remedy=remedy) from error
+            except ProtocolError as error:
+                raise ClientError(Outcome.USAGE, f"{self._thing}: {error}") from error
+            on_its_way()
+            with trio.move_on_after(self._stall) as scope:
+                scope.shield = True  # half a command would put the dialogue out of step; it is sent at once or never
+                try:
+                    await self._stream.send_all(line)
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    raise self.fail(self._ended()) from error
+            if scope.cancelled_caught:
+                raise self.fail(self._silence())
 
     async def ask(self, name: str, argument: str = "") -> Reply:
         """Send a command and wait for its final reply, whatever its code."""
@@ -193,9 +224,10 @@ class Control:
         """Nothing more can be said here because of `error`; returns what did break it first."""
         if self.broken is None:
             self.broken = error
-            for pending in list(self._waiting):
+            for pending in [*self._waiting, *self._tagged.values()]:
                 pending.fail()
             self._waiting.clear()
+            self._tagged.clear()
             self._arrived.unpark_all()
         return self.broken
 
@@ -217,6 +249,11 @@ class Control:
 
     def _dispatch(self, answer: Answer) -> None:
         reply = answer.reply
+        if answer.tag is not None:
+            listener = self._tagged.get(answer.tag)
+            if listener is not None:
+                listener.take(reply, answer.final, answer.said)
+            return
         if self._greeting.final is None:
             self._greeting.take(reply, answer.final)
         elif any(pending.name == answer.command for pending in self._waiting):

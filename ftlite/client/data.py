@@ -8,7 +8,6 @@ first waits a moment for one, because a server that refuses closes its port too,
 from __future__ import annotations
 
 import re
-import ssl
 
 import trio
 
@@ -16,6 +15,7 @@ from ftlite.client.control import Pending
 from ftlite.client.errors import CannotRestart, ClientError, Outcome, from_net, from_reply, reason
 from ftlite.client.session import Session
 from ftlite.client.success import cut_off
+from ftlite.client.trust import Plan
 from ftlite.net.active import dial
 from ftlite.net.errors import Kind, NetError
 from ftlite.net.proxy import dial_through
@@ -155,14 +155,18 @@ async def _connect(session: Session, port: int, thing: str) -> Wire:
     wire = await Wire.secure(
         sock, session.plan.context, server_side=False, session=session.control.session, hostname=session.host
     )
-    if session.plan.pin is None or not isinstance(wire.socket, ssl.SSLSocket):
-        return wire
     try:
-        pin = spki_pin(wire.socket.getpeercert(True))
-    except NetError:
+        check_pin(session.plan, wire, thing)
+    except BaseException:
         wire.abort()
         raise
-    if pin != session.plan.pin:
-        wire.abort()
-        raise ClientError(Outcome.PIN, f"{thing}: the data connection leads to another server, with the key {pin}")
     return wire
+
+
+def check_pin(plan: Plan, wire: Wire, thing: str) -> None:
+    """A data connection must lead to the key that `plan` pins. Raises ClientError PIN, NetError TLS."""
+    if plan.pin is None or wire.secured is None:
+        return
+    pin = spki_pin(wire.secured.getpeercert(True))
+    if pin != plan.pin:
+        raise ClientError(Outcome.PIN, f"{thing}: the data connection leads to another server, with the key {pin}")

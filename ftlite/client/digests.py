@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ftlite.client.errors import ClientError, Outcome, Unsupported, from_os_error, from_reply, says_unsupported
 from ftlite.client.session import Session
+from ftlite.protocol.native.requests import HashRequest
 
 _HEX = re.compile(r"(?<![0-9A-Za-z])([0-9A-Fa-f]+)(?![0-9A-Za-z])")
 _BLOCK = 1 << 20
@@ -40,7 +41,8 @@ def best_algorithm(session: Session) -> str | None:
 async def remote_digest(session: Session, path: str, algorithm: str) -> str:
     """The digest of a whole remote file, in lower-case hex.
 
-    By HASH (draft-bryan-ftpext-hash) where the algorithm is listed in FEAT, else by the X verb of its own.
+    By a tagged HASH in the native dialect, else by HASH (draft-bryan-ftpext-hash) where the algorithm is listed in
+    FEAT, else by the X verb of its own.
 
     Raises:
         Unsupported: the server makes no such digest.
@@ -48,6 +50,17 @@ async def remote_digest(session: Session, path: str, algorithm: str) -> str:
     """
     if algorithm not in _ALGORITHMS:
         raise ClientError(Outcome.USAGE, f"{algorithm!r} is no digest", remedy=f"use one of {', '.join(_ALGORITHMS)}")
+    if session.native is not None and algorithm in session.native.offer.hashes:
+        told = await session.native.ask(lambda tag: HashRequest(tag, path, algorithm), path)
+        found = told.digests.get(algorithm)
+        if found is None:
+            raise ClientError(Outcome.PROTOCOL, f"{path}: the server states no {algorithm} digest, which was asked for")
+        return found
+    async with session.alone:  # OPTS and HASH belong together
+        return await _stock_digest(session, path, algorithm)
+
+
+async def _stock_digest(session: Session, path: str, algorithm: str) -> str:
     listed, verb, digits = _ALGORITHMS[algorithm]
     offered = session.features.names.get("HASH", "").upper()
     if listed in offered.replace("*", "").replace(" ", "").split(";"):
@@ -115,11 +128,24 @@ def hasher(algorithm: str) -> Hasher:
 
 def local_digest(fd: int, algorithm: str, thing: str, size: int = sys.maxsize) -> str:
     """Hash an open file or its first `size` bytes, whatever its position; blocks. ClientError when it is unreadable."""
-    made, offset = hasher(algorithm), 0
+    made = hasher(algorithm)
+    feed(made, fd, 0, size, thing)
+    return made.hexdigest()
+
+
+def feed(made: Hasher, fd: int, start: int, end: int, thing: str) -> None:
+    """Let `made` see the bytes of an open file from `start` to `end`, or as many as there are; as `local_digest`."""
     try:
-        while block := os.pread(fd, min(_BLOCK, size - offset), offset):
+        while block := os.pread(fd, min(_BLOCK, end - start), start):
             made.update(block)
-            offset += len(block)
+            start += len(block)
     except OSError as error:
         raise from_os_error(thing, error) from error
-    return made.hexdigest()
+
+
+def compare(thing: str, algorithm: str, expected: str, found: str) -> None:
+    """Raises ClientError INTEGRITY when a digest is not what was expected."""
+    if found != expected:
+        raise ClientError(
+            Outcome.INTEGRITY, f"{thing} has the {algorithm} digest {found}, not the expected {expected}"
+        )

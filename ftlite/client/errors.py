@@ -1,7 +1,8 @@
 """What a failure means to whoever asked. One outcome each; the command line's one table turns outcomes into exit codes.
 
-`from_reply` is the only place that reads meaning into a server's refusal, `from_net` and `from_mover` the only ones
-that do so for a broken connection. OSError of the local disk becomes `from_os_error`.
+`from_reply` is the only place that reads meaning into a stock server's refusal, `from_refusal` into a native one's,
+`from_net` and `from_mover` the only ones that do so for a broken connection. OSError of the local disk becomes
+`from_os_error`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Outcome(enum.Enum):
     PARTIAL = "partial"
     EXISTS = "exists"
     NO_ROOM = "no-room"
+    FAILED = "failed"
     USAGE = "usage"
     PROTOCOL = "protocol"
     OTHER = "other"
@@ -118,8 +120,9 @@ _WORDS: tuple[tuple[re.Pattern[str], Outcome], ...] = tuple(
     )
 )  # fmt: skip
 _READING = frozenset(
-    {"RETR", "SIZE", "MDTM", "MLST", "MLSD", "LIST", "NLST", "CWD", "DELE", "RMD", "RNFR", "HASH", "MFMT", "SITE"}
-)
+    {"RETR", "GET", "WAIT", "SIZE", "MDTM", "MLST", "MLSD", "LIST", "NLST", "CWD", "DELE", "RMD", "RNFR", "HASH",
+     "MFMT", "SITE"}
+)  # fmt: skip
 _IS_DIRECTORY = re.compile(r"\bis a directory|^a directory", re.I)
 _TLS_REMEDY = "the server and this client disagree about encryption; see --tls"
 
@@ -176,6 +179,58 @@ def from_reply(thing: str, command: str, reply: Reply) -> ClientError:
     message = f"{thing}: {said} ({command}: {reply.code})"
     remedy = _TLS_REMEDY if outcome is Outcome.TLS else ""
     return ClientError(outcome, message, remedy=remedy, reply=reply, transient=reply.code in _TRANSIENT)
+
+
+#: What the kinds of a native refusal mean (docs/protocol.md s.4), and whether the same again can heal it.
+_KINDS: dict[str, tuple[Outcome, bool]] = {
+    "no-data": (Outcome.CONNECT, True),
+    "aborted": (Outcome.PARTIAL, True),
+    "lost": (Outcome.PARTIAL, True),
+    "truncated": (Outcome.PARTIAL, True),
+    "stalled": (Outcome.TIMEOUT, True),
+    "busy": (Outcome.OTHER, True),
+    "too-many": (Outcome.OTHER, True),
+    "timeout": (Outcome.TIMEOUT, False),
+    "integrity": (Outcome.INTEGRITY, True),
+    "changed": (Outcome.INTEGRITY, True),
+    "fault": (Outcome.OTHER, True),
+    "no-room": (Outcome.NO_ROOM, False),
+    "quota": (Outcome.NO_ROOM, False),
+    "too-large": (Outcome.NO_ROOM, False),
+    "too-much": (Outcome.NO_ROOM, False),
+    "bad-fact": (Outcome.PROTOCOL, False),
+    "bad-tag": (Outcome.PROTOCOL, False),
+    "malformed": (Outcome.PROTOCOL, False),
+    "not-found": (Outcome.NOT_FOUND, False),
+    "not-directory": (Outcome.NOT_FOUND, False),
+    "not-plain": (Outcome.NOT_FOUND, False),
+    "denied": (Outcome.DENIED, False),
+    "outside": (Outcome.DENIED, False),
+    "unsafe": (Outcome.DENIED, False),
+    "read-only": (Outcome.DENIED, False),
+    "bad-name": (Outcome.USAGE, False),
+    "is-directory": (Outcome.EXISTS, False),
+    "exists": (Outcome.EXISTS, False),
+    "not-empty": (Outcome.EXISTS, False),
+    "foreign": (Outcome.EXISTS, False),
+    "failed": (Outcome.FAILED, False),
+}
+
+
+def from_refusal(thing: str, command: str, kind: str, reply: Reply) -> ClientError:
+    """The error for a native refusal of `kind`; `reply` is its code and what it says to people."""
+    if kind not in _KINDS and kind not in ("unsupported", "bad-offset"):
+        return from_reply(thing, command, reply)
+    said = " ".join(reason(reply, thing).split()).rstrip(".") or "refused"
+    message = f"{thing}: {said} ({command}: {reply.code} {kind})"
+    if kind == "unsupported":
+        return Unsupported(message, reply=reply)
+    if kind == "bad-offset":
+        return CannotRestart(ClientError(Outcome.PROTOCOL, message, reply=reply))
+    outcome, transient = _KINDS[kind]
+    if kind == "is-directory" and command in _READING:
+        outcome = Outcome.USAGE
+    return ClientError(outcome, message, reply=reply, transient=transient)
 
 
 _NET: dict[net.Kind, tuple[Outcome, bool]] = {

@@ -84,6 +84,9 @@ class Terms:
             than SIZE or MLST.
         entry: what is known of the remote file from a listing; None: ask.
         mode: permission bits from a listing, for a server that states them nowhere else.
+        algorithm: what native transfers are verified by.
+        if_absent: an upload must not replace anything.
+        expect: "algorithm:hex" that an upload must have.
         progress: called with (bytes of the file so far, its size or None).
     """
 
@@ -94,6 +97,9 @@ class Terms:
     pace: Pace | None = None
     entry: Entry | None = None
     mode: int | None = None
+    algorithm: str = "sha256"
+    if_absent: bool = False
+    expect: str | None = None
     progress: Progress | None = field(default=None, repr=False)
 
     def tell(self, size: int) -> None:
@@ -222,14 +228,15 @@ def _same_time(held: os.stat_result, known: Entry) -> bool:
 async def put(session: Session, local: Path, remote: str, terms: Terms) -> Transferred:
     """Send the file `local` to `remote`; see `Client.put`."""
     began = trio.current_time()
-    fd, held = await trio.to_thread.run_sync(_open_source, local)
+    fd, held = await trio.to_thread.run_sync(open_source, local)
     try:
+        await _allowed(session, fd, local, remote, terms)
         found = await _find(session, fd, held, remote) if terms.resume else _Found()
         if found.same:
             result = _skip(held, remote, found, terms)
         else:
             result = await _deliver(session, fd, held, remote, found, terms)
-        await _unchanged(fd, held, local)
+        check_unchanged(fd, held, local)
         if terms.preserve:
             with behind(remote, "its time and mode were kept"):
                 await keep_facts(session, remote, held.st_mtime_ns, stat.S_IMODE(held.st_mode))
@@ -237,6 +244,16 @@ async def put(session: Session, local: Path, remote: str, terms: Terms) -> Trans
         os.close(fd)
     terms.tell(held.st_size)
     return evolve(result, local=str(local), seconds=trio.current_time() - began)
+
+
+async def _allowed(session: Session, fd: int, local: Path, remote: str, terms: Terms) -> None:
+    """What `terms` demand before anything moves. Raises ClientError INTEGRITY, EXISTS."""
+    if terms.expect is not None:
+        algorithm, _, wanted = terms.expect.partition(":")
+        found = await trio.to_thread.run_sync(digests.local_digest, fd, algorithm, str(local))
+        digests.compare(str(local), algorithm, wanted, found)
+    if terms.if_absent:
+        await listing.must_be_absent(session, remote)
 
 
 @frozen
@@ -319,7 +336,8 @@ async def _deliver(
     )
 
 
-def _open_source(local: Path) -> tuple[int, os.stat_result]:
+def open_source(local: Path) -> tuple[int, os.stat_result]:
+    """Open a file to be sent, and how it was found. Blocks. ClientError: what the disk says, or USAGE."""
     try:
         fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -356,7 +374,8 @@ async def _send(session: Session, fd: int, held: os.stat_result, remote: str, of
     return evolve(evidence, stated=stated, require=terms.require)
 
 
-async def _unchanged(fd: int, held: os.stat_result, local: Path) -> None:
+def check_unchanged(fd: int, held: os.stat_result, local: Path) -> None:
+    """Raises ClientError INTEGRITY when the file is no longer as it was found."""
     now = os.fstat(fd)
     if (now.st_size, now.st_mtime_ns) != (held.st_size, held.st_mtime_ns):
         raise ClientError(Outcome.INTEGRITY, f"{local} changed while it was sent", transient=True)

@@ -5,12 +5,15 @@ Names come out as the server sent them; whoever makes a local path of one asks `
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import time
 
+import trio
 from attrs import evolve
 
 from ftlite.client.errors import ClientError, Outcome, from_reply, says_unsupported
+from ftlite.client.native.transfer import transfer as tagged_transfer
 from ftlite.client.session import Session
 from ftlite.client.success import Ending, Evidence, judge
 from ftlite.client.transfer import transfer
@@ -19,6 +22,7 @@ from ftlite.protocol.entries import Entry, Kind
 from ftlite.protocol.errors import ProtocolError
 from ftlite.protocol.facts import parse_time
 from ftlite.protocol.listparse import listing_lines, parse_list, parse_mlst, parse_mlsx, safe_name
+from ftlite.protocol.native.requests import ListRequest
 from ftlite.protocol.replies import Reply
 
 _MOST = 256 * 1024 * 1024  # bytes in one listing
@@ -87,12 +91,33 @@ def _read_list(session: Session, lines: list[str]) -> list[Entry]:
 
 async def _lines(session: Session, command: str, argument: str) -> list[str]:
     data = b""
+    if session.native is not None:
+        return listing_lines(await _tagged_listing(session, command, argument))
     async with transfer(session, command, argument) as active:
         with active.moving():
             data = await receive_bytes(active.wire, Flow(stall=session.stall), _MOST)
             active.moved, active.ending = len(data), Ending.CLEAN
         judge(await active.settle())
     return listing_lines(data)
+
+
+async def _tagged_listing(session: Session, command: str, argument: str) -> bytes:
+    """A listing under a tag of its own, its digest compared."""
+    def ask(tag: int) -> ListRequest:
+        return ListRequest(tag, command, argument or None)
+
+    async with tagged_transfer(session, ask, argument or session.thing) as active:
+        data = b""
+        with active.moving():
+            data = await receive_bytes(active.wire, Flow(stall=session.stall), _MOST)
+            active.moved, active.ending = len(data), Ending.CLEAN
+        digest = await trio.to_thread.run_sync(_sha256, data)
+        await active.conclude("sha256", digest)
+    return data
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 async def facts(session: Session, path: str) -> Entry:
@@ -199,6 +224,17 @@ async def stat(session: Session, path: str) -> Entry:
                 modify_ns=entry.modify_ns if modified is None else modified,
             )
     raise ClientError(Outcome.NOT_FOUND, f"{path}: not found on {session.thing}")
+
+
+async def must_be_absent(session: Session, path: str) -> None:
+    """Raises ClientError EXISTS when something stands at `path` now. Between this look and the upload it may change."""
+    try:
+        await stat(session, path)
+    except ClientError as error:
+        if error.outcome is Outcome.NOT_FOUND:
+            return
+        raise
+    raise ClientError(Outcome.EXISTS, f"{path} is there already")
 
 
 def checked_name(thing: str, name: str) -> str:

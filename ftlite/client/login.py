@@ -2,11 +2,13 @@
 the user is leaves before encryption and trust are settled.
 
 `required` means AUTH TLS and PROT P succeed or the session does not come about. `optional` tries AUTH before any
-credential is sent, and goes on in clear only where known_servers has never seen the server encrypted.
+credential is sent, and goes on in clear only where known_servers has never seen the server encrypted. The native
+dialect is spoken where it is offered, in clear only where clear text was asked for by name: its key would be as open.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 import ssl
 
@@ -17,6 +19,8 @@ from ftlite.client.address import Address, Scheme
 from ftlite.client.control import Control
 from ftlite.client.errors import ClientError, Outcome, from_net, from_reply
 from ftlite.client.features import Features, parse_features
+from ftlite.client.native.data import Dialler
+from ftlite.client.native.dialogue import switch_on
 from ftlite.client.session import Session
 from ftlite.client.trust import Plan, Trust
 from ftlite.config.models import TlsMode
@@ -24,12 +28,21 @@ from ftlite.net.dial import connect_tcp
 from ftlite.net.errors import NetError
 from ftlite.net.proxy import Proxy, connect_through
 from ftlite.net.tls import spki_pin
+from ftlite.protocol.errors import ProtocolError
+from ftlite.protocol.native.feature import Offer
 from ftlite.protocol.replies import Reply
 
 #: Facts that we read out of MLSx (RFC 3659 s.7.9); others would only make listings longer.
 _FACTS = ("type", "size", "modify", "unix.mode", "unix.owner", "unix.group", "unix.ownername", "unix.groupname", "perm")
 _WANTS_TLS = re.compile(r"\b(tls|ssl|encrypt\w*|clear ?text)\b", re.I)
 _AUTH_REMEDY = "if clear text is acceptable here, say --tls off"
+
+
+class Dialect(enum.Enum):
+    """What a session speaks (docs/protocol.md)."""
+
+    STOCK = "stock"
+    NATIVE = "native"
 
 
 @frozen
@@ -42,6 +55,8 @@ class Target:
             each data connection.
         stall_timeout: seconds without any byte.
         proxy: what every connection goes through.
+        dialect: the one to speak; None: native where it is offered.
+        spares: native data connections to dial ahead; None: one, where that saves time.
     """
 
     address: Address
@@ -53,6 +68,8 @@ class Target:
     connect_timeout: float = 15.0
     stall_timeout: float = 60.0
     proxy: Proxy | None = None
+    dialect: Dialect | None = None
+    spares: int | None = None
 
     @property
     def thing(self) -> str:
@@ -81,15 +98,25 @@ async def open_session(target: Target, nursery: trio.Nursery) -> Session:
         await _log_in(control, target)
         if plan is not None:
             await _protect_data(control, target)
+        asked = trio.current_time()
         features = await _features(control)
-        await _expect(control, target, "TYPE", "I")
+        rtt = trio.current_time() - asked
+        await _prepare(control, target, features)
+        session = Session(
+            control, target.thing, target.address.host, greeting, features, plan, target.stall_timeout,
+            target.connect_timeout, target.proxy,
+        )  # fmt: skip
+        offer = _offer(target, features, clear=plan is None)
+        if offer is not None:
+            session.native = await switch_on(control, target.thing, offer, rtt=rtt, stall=target.stall_timeout)
+            implicit = target.address.scheme is Scheme.FTPS
+            session.data = Dialler(
+                session, session.native, target.address.effective_port, nursery, implicit=implicit, spares=target.spares
+            )
     except BaseException:
         await control.close()
         raise
-    return Session(
-        control, target.thing, target.address.host, greeting, features, plan, target.stall_timeout,
-        target.connect_timeout, target.proxy,
-    )  # fmt: skip
+    return session
 
 
 async def _reach(target: Target) -> tuple[Control, Reply, Plan | None]:
@@ -236,16 +263,48 @@ async def _expect(control: Control, target: Target, name: str, argument: str) ->
 
 
 async def _features(control: Control) -> Features:
-    """FEAT, once, after login (some servers hide it before), and what it lets us switch on."""
+    """FEAT, once, after login (some servers hide it before)."""
     answer = await control.ask("FEAT")
-    features = parse_features(answer) if answer.completed else Features({})
-    if features.has("CLNT"):
-        await control.ask("CLNT", "ftlite")
+    return parse_features(answer) if answer.completed else Features({})
+
+
+async def _prepare(control: Control, target: Target, features: Features) -> None:
+    """Switch on what is offered and wanted, and the binary type."""
+    commands = [("CLNT", "ftlite")] if features.has("CLNT") else []
     if features.has("UTF8"):
-        await control.ask("OPTS", "UTF8 ON")
+        commands.append(("OPTS", "UTF8 ON"))
     if features.has("MLST"):
         offered = {fact.strip("* ").lower() for fact in features.names["MLST"].split(";")}
         wanted = [fact for fact in _FACTS if fact in offered]
         if wanted:
-            await control.ask("OPTS", "MLST " + "".join(f"{fact};" for fact in wanted))
-    return features
+            commands.append(("OPTS", "MLST " + "".join(f"{fact};" for fact in wanted)))
+    if features.has("FTLITE"):  # who speaks native takes commands as they come: one round trip for all of these
+        for pending in [await control.send(name, argument) for name, argument in commands]:
+            await pending.done()
+    else:
+        for name, argument in commands:
+            await control.ask(name, argument)
+    await _expect(control, target, "TYPE", "I")
+
+
+def _offer(target: Target, features: Features, *, clear: bool) -> Offer | None:
+    """What the native dialect of this server can do; None: stock is to be spoken.
+
+    Raises:
+        ClientError: OTHER when native is demanded and cannot be had.
+    """
+    if target.dialect is Dialect.STOCK:
+        return None
+    why = "it does not offer it"
+    if clear and target.tls is not TlsMode.OFF:
+        why = "the connection is in clear, which nobody asked for by name (--tls off)"
+    elif features.has("FTLITE"):
+        try:
+            return Offer.parse(f"FTLITE {features.names['FTLITE']}")
+        except ProtocolError as error:
+            why = str(error)
+    if target.dialect is Dialect.NATIVE:
+        raise ClientError(
+            Outcome.OTHER, f"{target.thing} cannot be spoken to in the native dialect: {why}", remedy="drop --dialect"
+        )
+    return None

@@ -5,13 +5,21 @@ from __future__ import annotations
 import posixpath
 
 from ftlite.client.errors import ClientError, Outcome, from_reply, meaning, reason
-from ftlite.client.listing import size_of
+from ftlite.client.listing import size_of, stat
 from ftlite.client.session import Session
+from ftlite.protocol.entries import Kind
 from ftlite.protocol.replies import Reply
 
 
 async def is_directory(session: Session, path: str) -> bool:
     """Whether the server lets us into `path`."""
+    if session.native is not None:  # others use the session, so its working directory stays what it is
+        try:
+            return (await stat(session, path)).kind is Kind.DIR
+        except ClientError as error:
+            if error.reply is None or session.broken is not None:
+                raise
+            return False
     try:
         async with session.inside(path):
             return True

@@ -3,6 +3,10 @@
 It stands beside the target so that the rename stays within one file system. Its name holds a mark made of what the
 server states of the file (size and time), so a part is continued only while the file is still the same, after a
 kill -9 too, when nothing could be written down any more. A lock on it keeps two downloads of one target apart.
+
+A native server names versions of its files. Such a part has one name for all versions, so that it is found before the
+server was asked, and the version that it is of stands beside it as a link that leads nowhere: made and read in one
+step, never half written. It is made before the first byte comes and goes away before the part gets its name.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +24,8 @@ from attrs import define
 from ftlite.client.errors import ClientError, Outcome, from_os_error
 
 SUFFIX = ".ftlite-part"
+_VERSION = ".ftlite-version"
+_IS_VERSION = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _NAME = 200  # bytes of the target's name kept in the part's, under the usual 255
 
 
@@ -35,12 +42,14 @@ class DownloadPart:
 
     Attributes:
         offset: bytes that stand in it already, where new ones go.
+        version: what a native server calls the file that they are of; None: nobody knows.
     """
 
     target: Path
     path: Path
     fd: int
     offset: int
+    version: str | None = None
 
     @classmethod
     def open(cls, target: Path, size: int | None, modify_ns: int | None, *, resume: bool) -> DownloadPart:
@@ -51,20 +60,46 @@ class DownloadPart:
         Raises:
             ClientError: what the disk says; EXISTS when another download holds it, or `target` is a directory.
         """
-        if target.is_dir():
+        return cls._open(target, part_path(target, size, modify_ns), size, keep=resume and modify_ns is not None)
+
+    @classmethod
+    def open_versioned(cls, target: Path) -> DownloadPart:
+        """Open the part of `target` for a native download: what stands in it is kept when its version is known.
+
+        Raises:
+            ClientError: as `open`.
+        """
+        path = part_path(target, None, None)
+        part = cls._open(target, path, None, keep=True)
+        with suppress(OSError):
+            part.version = os.readlink(part._versioned)
+        if part.version is None or not _IS_VERSION.fullmatch(part.version):
+            try:
+                part.begin_anew()
+            except BaseException:
+                part.release()
+                raise
+        return part
+
+    @classmethod
+    def _open(cls, target: Path, path: Path, size: int | None, *, keep: bool) -> DownloadPart:
+        try:
+            held = os.stat(target).st_mode
+        except OSError:
+            held = stat.S_IFREG
+        if stat.S_ISDIR(held):
             raise ClientError(Outcome.EXISTS, f"{target} is a directory", remedy="name a file to write to")
-        if target.exists() and not target.is_file():
+        if not stat.S_ISREG(held):
             raise ClientError(
                 Outcome.EXISTS, f"{target} is no plain file, and a rename would replace it", remedy="use - and a pipe"
             )
-        path = part_path(target, size, modify_ns)
         try:
             # 0777 so that the umask shows in what the part gets; `publish` takes the execute bits away again.
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o777)
         except OSError as error:
             raise from_os_error(str(target), error) from error
         try:
-            offset = cls._offset(fd, target, size, keep=resume and modify_ns is not None)
+            offset = cls._offset(fd, target, size, keep=keep)
         except BaseException:
             os.close(fd)
             raise
@@ -89,10 +124,27 @@ class DownloadPart:
     def begin_anew(self) -> None:
         """Drop what stands in it."""
         try:
-            os.ftruncate(self.fd, 0)
+            if self.offset:
+                os.ftruncate(self.fd, 0)
+            if self.version is not None:
+                os.unlink(self._versioned)
         except OSError as error:
             raise from_os_error(str(self.target), error) from error
-        self.offset = 0
+        self.offset, self.version = 0, None
+
+    def note(self, version: str) -> None:
+        """What comes is of this `version`. Where that cannot be written down, a resume begins anew, that is all."""
+        if version == self.version:
+            return
+        if self.version is not None:
+            self.begin_anew()
+        with suppress(OSError):
+            os.symlink(version, self._versioned)
+            self.version = version
+
+    @property
+    def _versioned(self) -> Path:
+        return self.path.with_name(self.path.name.removesuffix(SUFFIX) + _VERSION)
 
     def publish(self, *, modify_ns: int | None, mode: int | None) -> None:
         """Give the part its name. Times and mode are set first, so a reader never sees the file without them.
@@ -110,6 +162,9 @@ class DownloadPart:
             if modify_ns is not None:
                 with suppress(OSError, OverflowError):  # a time that this file system cannot hold is not kept
                     os.utime(self.fd, ns=(modify_ns, modify_ns))
+            if self.version is not None:
+                os.unlink(self._versioned)
+                self.version = None
             self.path.replace(self.target)
         except OSError as error:
             raise from_os_error(str(self.target), error) from error
@@ -126,6 +181,8 @@ class DownloadPart:
         with suppress(OSError):
             if not keep or os.fstat(self.fd).st_size == 0:
                 self.path.unlink(missing_ok=True)
+                if self.version is not None:
+                    self._versioned.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:

@@ -1,4 +1,7 @@
-"""Sessions to one server, leased one task at a time, opened as needed, replaced when broken."""
+"""Sessions to one server, leased one task at a time, opened as needed, replaced when broken.
+
+A native session carries many transfers at once: there is one, which all tasks share, up to the server's `max`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import trio
 from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.session import Session
 
-Opener = Callable[[], Awaitable[Session]]
+Opener = Callable[[bool], Awaitable[Session]]  #: True: it must speak stock
 
 
 class Pool:
@@ -27,46 +30,76 @@ class Pool:
         self._live: set[Session] = set()
         self._slots = trio.Semaphore(most)
         self._holders: list[trio.lowlevel.Task] = []
+        self._shared: Session | None = None
+        self._lanes = trio.Semaphore(0)  # of the shared session
+        self._width = 0
+        self._opening = trio.Lock()
 
     @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Session]:
-        """A working session, this task's alone until the scope ends.
+    async def lease(self, *, stock: bool = False) -> AsyncIterator[Session]:
+        """A working session, this task's alone until the scope ends, unless it is native and shared.
+
+        Args:
+            stock: it must speak the stock dialect.
 
         Raises:
             ClientError: USAGE when this task holds the last session itself and would wait for ever; else why no
                 session could be opened.
         """
         task = trio.lowlevel.current_task()
-        session = await self._take(task)
+        session, slots = await self._take(task, stock)
         self._holders.append(task)
         try:
             yield session
         finally:
             self._holders.remove(task)
             try:
-                await self._put_back(session)
+                if session is not self._shared and session.native is None:
+                    await self._put_back(session)
             finally:
-                self._slots.release()
+                slots.release()
 
-    async def _take(self, task: trio.lowlevel.Task) -> Session:
+    async def _take(self, task: trio.lowlevel.Task, stock: bool) -> tuple[Session, trio.Semaphore]:
+        """A session, and what is to be released after its use."""
         while True:
-            if self._slots.value == 0 and task in self._holders:
+            shared = self._shared is not None and not stock
+            slots = self._lanes if shared else self._slots
+            if slots.value == 0 and task in self._holders:
                 raise ClientError(
                     Outcome.USAGE,
                     "a transfer of this task holds the connection",
                     remedy="end it first, or connect with more connections",
                 )
-            await self._slots.acquire()
+            await slots.acquire()
             try:
-                return await self._reuse() or await self._open()
+                if not shared:
+                    return await self._reuse() or await self._open(stock), slots
+                session = await self._standing()
+                if session is not None:
+                    return session, slots
+                slots.release()  # the server speaks stock now
             except ClientError as error:
-                if not self._may_shrink(error):
-                    self._slots.release()
+                if shared or not self._may_shrink(error):
+                    slots.release()
                     raise
                 self.most -= 1  # the slot is not given back
             except BaseException:
-                self._slots.release()
+                slots.release()
                 raise
+
+    async def _standing(self) -> Session | None:
+        """The shared session, opened anew by the first who finds it broken; None when there is none any more."""
+        async with self._opening:
+            shared = self._shared
+            if shared is None or shared.broken is None:
+                return shared
+            self._live.discard(shared)
+            await shared.close()
+            session = await self._open()
+            if session.native is None:
+                self._shared = None
+                self._idle.append(session)
+            return self._shared
 
     async def _reuse(self) -> Session | None:
         while self._idle:
@@ -74,12 +107,18 @@ class Pool:
             if session.broken is None:
                 return session
             self._live.discard(session)
-            await session.control.close()
+            await session.close()
         return None
 
-    async def _open(self) -> Session:
-        session = await self._opener()
+    async def _open(self, stock: bool = False) -> Session:
+        session = await self._opener(stock)
         self._live.add(session)
+        if session.native is not None:
+            self._shared = session
+            if session.native.most > self._width:
+                for _ in range(session.native.most - self._width):
+                    self._lanes.release()
+                self._width = session.native.most
         return session
 
     def _may_shrink(self, error: ClientError) -> bool:
@@ -92,13 +131,13 @@ class Pool:
             self._idle.append(session)
         else:
             self._live.discard(session)
-            await session.control.close()  # what broke it did not always close our end
+            await session.close()  # what broke it did not always close our end
 
     async def close(self) -> None:
         """Say goodbye on every idle session, close the others."""
         async with trio.open_nursery() as nursery:
             for session in list(self._live):
-                nursery.start_soon(session.quit if session in self._idle else session.control.close)
+                nursery.start_soon(session.quit if session in self._idle or session is self._shared else session.close)
         self._live.clear()
         self._idle.clear()
 
@@ -108,4 +147,4 @@ class Pool:
         self._idle.clear()
         with trio.CancelScope(shield=True):  # closing does not wait
             for session in live:
-                await session.control.close()
+                await session.close()

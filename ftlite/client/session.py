@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -20,6 +21,10 @@ from ftlite.protocol.errors import ProtocolError
 from ftlite.protocol.replies import Reply
 from ftlite.protocol.text import unquote_path
 
+if TYPE_CHECKING:
+    from ftlite.client.native.data import Dialler
+    from ftlite.client.native.dialogue import Native
+
 _FAREWELL = 2.0  # seconds for QUIT and its reply
 
 
@@ -27,7 +32,8 @@ class Session:
     """What `open_session` gives.
 
     Attributes:
-        control: the dialogue. One task at a time uses it; the client leases sessions for that.
+        control: the dialogue. One task at a time uses it, for which the client leases sessions; in the native dialect
+            many do.
         thing: the server, for messages.
         host: the name that certificates are checked against.
         greeting: the server's first words.
@@ -36,6 +42,8 @@ class Session:
         stall: seconds without any byte.
         connect_timeout: seconds for a data connection to come about.
         proxy: what data connections go through, as the control connection does.
+        native, data: the native dialect and its data connections; None: this session speaks stock.
+        alone: held over commands that belong together (RNFR and RNTO), where others may use the session meanwhile.
     """
 
     def __init__(
@@ -60,6 +68,9 @@ class Session:
         self.stall = stall
         self.connect_timeout = connect_timeout
         self.proxy = proxy
+        self.native: Native | None = None
+        self.data: Dialler | None = None
+        self.alone = trio.Lock()
         self.hash_chosen: str | None = None  #: what OPTS HASH was last told
         self._home: str | None = None
 
@@ -105,10 +116,18 @@ class Session:
 
     async def quit(self) -> None:
         """Say goodbye and close; never raises, never takes longer than 2 s."""
+        if self.data is not None:
+            self.data.close()
         with trio.move_on_after(_FAREWELL):
             try:
                 if self.broken is None:
                     await self.ask("QUIT")
             except ClientError:
                 pass
+        await self.close()
+
+    async def close(self) -> None:
+        """Close everything at once, without farewell."""
+        if self.data is not None:
+            self.data.close()
         await self.control.close()

@@ -56,6 +56,8 @@ class Evidence:
         ours, theirs: digests of the whole file as "algorithm:hex"; None when not known.
         require: the least that counts as success; None: the best that this server can state.
         needed: False when nothing had to move, so that only size and digest speak.
+        counted: bytes of this data connection as the other side counted them (native); None: it does not say.
+        refusal: what `final` means when it is none of the stock dialect.
     """
 
     thing: str
@@ -70,6 +72,8 @@ class Evidence:
     theirs: str | None = None
     require: Verified | None = None
     needed: bool = True
+    counted: int | None = None
+    refusal: ClientError | None = None
 
 
 def judge(evidence: Evidence) -> Verified:
@@ -94,6 +98,8 @@ def judge(evidence: Evidence) -> Verified:
 
 def _reply_came(evidence: Evidence) -> None:
     final = evidence.final
+    if evidence.refusal is not None:
+        raise evidence.refusal
     if final is not None and not final.completed:
         raise from_reply(evidence.thing, evidence.command, final)
     if evidence.ending is Ending.STALLED or (final is None and evidence.silent):
@@ -145,6 +151,12 @@ def _compared(evidence: Evidence) -> Verified:
         raise ClientError(
             Outcome.INTEGRITY,
             f"{evidence.thing}: the digests differ, {evidence.ours} here and {evidence.theirs} there",
+            transient=True,
+        )
+    if evidence.counted is not None and evidence.counted != evidence.moved:
+        raise ClientError(
+            Outcome.INTEGRITY,
+            f"{evidence.thing}: {evidence.moved} bytes moved, but the server counted {evidence.counted}",
             transient=True,
         )
     total = evidence.offset + evidence.moved

@@ -13,7 +13,7 @@ from ftlite.config.errors import ConfigError
 #: The contract, once more and on purpose: a change here breaks scripts.
 FROZEN = {
     "OTHER": 1, "PROTOCOL": 1, "USAGE": 2, "NOT_FOUND": 3, "LOGIN": 4, "DENIED": 4, "CONNECT": 5, "TLS": 5, "PIN": 5,
-    "TIMEOUT": 6, "INTEGRITY": 7, "PARTIAL": 8, "EXISTS": 9, "NO_ROOM": 10,
+    "TIMEOUT": 6, "INTEGRITY": 7, "PARTIAL": 8, "EXISTS": 9, "NO_ROOM": 10, "FAILED": 11,
 }  # fmt: skip
 
 

@@ -73,12 +73,14 @@ class Conversation:
         self.restart = 0
         self.protected = False
         self.cwd = "/"
+        self.greeted = False
 
     async def say(self, text: str) -> None:
         await self.stream.send_all(text.encode("utf-8", "surrogateescape") + b"\r\n")
 
     async def talk(self) -> None:
-        await self.say(self.server.greeting)
+        if not self.greeted:
+            await self.say(self.server.greeting)
         while True:
             while b"\r\n" not in self.buffer:
                 data = await self.stream.receive_some(4096)

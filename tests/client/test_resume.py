@@ -227,7 +227,7 @@ async def test_on_an_ftlite_server(local: Path, tmp_path: Path) -> None:
         (root / name).write_bytes(content)
     async with serving(root) as box:
         at = f"ftp://ann@127.0.0.1:{box.port}/"
-        async with connect(at, password=PASSWORD, tls="off", retries=0) as client:
+        async with connect(at, password=PASSWORD, tls="off", retries=0, dialect="stock") as client:
             for name, moved in (("shorter", len(NEW)), ("as long", len(NEW)), ("beginning", len(NEW) - 11)):
                 put = await client.put(local, name, resume=True)
                 assert (root / name).read_bytes() == NEW
