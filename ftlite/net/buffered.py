@@ -115,7 +115,7 @@ class BufferedTls:
                 break
             if not count:
                 break
-            have += count
+            have += count  # type: ignore[operator]  # with a buffer it is a count
         if self._out.pending:  # what TLS itself has to say, as to a key update
             with suppress(ssl.SSLWantWriteError):
                 self._flush()
@@ -162,11 +162,12 @@ class BufferedTls:
 
     def _flush(self) -> None:
         while True:
+            if self._out.pending and len(self._rest) < _RECORD:  # the prelude and our first flight are one packet
+                made = self._out.read()
+                self._made += len(made)
+                self._rest = memoryview(bytes(self._rest) + made if self._rest else made)
             if not self._rest:
-                self._rest = memoryview(self._out.read())
-                self._made += len(self._rest)
-                if not self._rest:
-                    return
+                return
             try:
                 count = self.raw.send(self._rest)
             except BlockingIOError:

@@ -121,7 +121,7 @@ async def test_alpn(tmp_path: Path, offered: list[str], chosen: str | None) -> N
         client.set_alpn_protocols(offered)
     with trio.fail_after(20):
         near, far = await secure_pair(server_tls(tmp_path).session_context(), client)
-        assert near.socket.selected_alpn_protocol() == far.socket.selected_alpn_protocol() == chosen  # type: ignore[union-attr]
+        assert near.secured.selected_alpn_protocol() == far.secured.selected_alpn_protocol() == chosen  # type: ignore[union-attr]
         near.abort()
         far.abort()
     assert PROTOCOLS == ("ftp", "ftlite")
