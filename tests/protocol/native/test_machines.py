@@ -8,10 +8,11 @@ twice, nothing happens to a tag that has ended, and a client that says it went w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ftlite.protocol.native.answers import Refusal, refuse
 from ftlite.protocol.native.requests import GetRequest, HashRequest, PutRequest
@@ -33,6 +34,8 @@ class Machines(RuleBasedStateMachine):
         self.highest = 0
         self.leaving = False  # native mode is about to end: nothing with a tag may be sent
         self.said = 0  # untagged commands
+        self.patient = True  # in the end, both go on as far as they can before deadlines pass
+        self.honest = True  # in DONE
 
     def new_tag(self) -> int:
         self.highest += 1
@@ -52,6 +55,16 @@ class Machines(RuleBasedStateMachine):
     def moving(self, moves: Moves, *states: State) -> list[int]:
         """Tags whose content the server may see to."""
         return self.serving(lambda _, command: command.tag.moves is moves and command.tag.state in states)
+
+    @initialize(
+        kinds=st.lists(st.sampled_from(sorted(REQUESTS)), max_size=4),
+        patient=st.booleans(),
+        honest=st.sampled_from([True, True, False]),
+    )
+    def begin(self, kinds: list[str], patient: bool, honest: bool) -> None:
+        self.patient, self.honest = patient, honest
+        for kind in kinds:
+            self.client.ask(REQUESTS[kind](self.new_tag(), "x"))
 
     # --- the client ---
 
@@ -74,10 +87,10 @@ class Machines(RuleBasedStateMachine):
         if tag is not None and not self.leaving:
             self.client.ask(REQUESTS[kind](tag, "x"))
 
-    @rule(pick=picks)
-    def abort(self, pick: int) -> None:
+    @rule(pick=picks, really=st.integers(0, 3))
+    def abort(self, pick: int, really: int) -> None:
         tag = self.one(pick, self.client.commands)
-        if tag is not None and not self.leaving:
+        if tag is not None and not self.leaving and not really:
             self.client.abort(tag)
             self.said += 1
 
@@ -105,7 +118,7 @@ class Machines(RuleBasedStateMachine):
         if tag is not None:
             self.client.end(tag)
 
-    @rule(pick=picks, honest=st.sampled_from([True, True, True, False]))
+    @rule(pick=picks, honest=st.booleans())
     def state(self, pick: int, honest: bool) -> None:
         tag = self.one(pick, self.uploading(State.MOVING, State.ENDING))
         if tag is not None and not self.leaving:
@@ -194,7 +207,7 @@ class Machines(RuleBasedStateMachine):
         if tag is not None:
             self.server.judge(tag)
 
-    @rule(pick=picks, really=st.integers(0, 3))
+    @rule(pick=picks, really=st.integers(0, 5))
     def give_up(self, pick: int, really: int) -> None:
         """A deadline passes."""
         tag = self.one(pick, self.running())
@@ -206,11 +219,42 @@ class Machines(RuleBasedStateMachine):
 
     # --- the wire ---
 
-    @rule(pick=picks, really=st.integers(0, 3))
-    def lose(self, pick: int, really: int) -> None:
+    @rule(pick=picks)
+    def lose(self, pick: int) -> None:
         tag = self.one(pick, [tag for tag, data in self.link.data.items() if not data.lost])
-        if tag is not None and not really:
+        if tag is not None:
             self.link.data[tag].lost = True
+
+    # --- all at once ---
+
+    @rule(choices=st.lists(picks, min_size=1, max_size=30))
+    def go_on(self, choices: list[int]) -> None:
+        """What both ends would do by themselves, in some order: else few tags would ever get far."""
+        for choice in choices:
+            moves = self.natural()
+            if moves:
+                moves[choice % len(moves)]()
+
+    def natural(self, *, talk: bool = True) -> list[Callable[[], None]]:
+        moves: list[Callable[[], None]] = []
+        moves += [self.take] * bool(self.link.up) + [self.hear] * bool(self.link.down)
+        begun = self.sending(lambda tag, command: command.tag.moves is not Moves.NOTHING and tag not in self.link.data)
+        moves += [partial(self.client.dial, tag) for tag in begun]
+        moves += [partial(self.server.join, tag) for tag, data in self.link.data.items() if not data.joined]
+        if talk:
+            moves += [partial(self.client.say, tag, b"up") for tag in self.uploading(State.MOVING)]
+            moves += [partial(self.server.say, tag, b"down") for tag in self.moving(Moves.DOWN, State.MOVING)]
+        moves += [partial(self.client.end, tag) for tag in self.uploading(State.MOVING, State.STATED)]
+        if not self.leaving:
+            due = self.uploading(State.MOVING, State.ENDING)
+            moves += [partial(self.client.done, tag, self.honest) for tag in due]
+        readable = [tag for tag in self.downloading() if self.link.data[tag].news]
+        moves += [partial(self.client.read, tag) for tag in readable]
+        moves += [partial(self.server.end, tag) for tag in self.moving(Moves.DOWN, State.MOVING)]
+        readable = [tag for tag in self.moving(Moves.UP, State.MOVING, State.STATED) if self.link.data[tag].news]
+        moves += [partial(self.server.read, tag) for tag in readable]
+        ripe = self.serving(lambda _, command: command.tag.state in (State.SEALING, State.WORKING))
+        return moves + [partial(self.server.judge, tag) for tag in ripe]
 
     # --- what always holds ---
 
@@ -235,12 +279,15 @@ class Machines(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let all that is on its way arrive, and time pass for what still waits."""
+        while self.patient and (moves := self.natural(talk=False)):
+            moves[0]()
+            self.success_is_true()
         self.flush()
         for tag in self.running():
             self.server.finish(tag, refuse(tag, "stalled"))
         self.flush()
-        for tag in self.downloading() * 3:  # the content, its end, and no more
-            if self.client.commands[tag].tag.state is State.STATED:
+        for tag in self.downloading():
+            while self.link.data[tag].news and self.client.commands[tag].tag.state is State.STATED:
                 self.client.read(tag)
         assert self.client.dialogue.running == ()
         assert self.client.dialogue.outstanding == ()
@@ -263,5 +310,5 @@ class Machines(RuleBasedStateMachine):
 
 TestMachines = Machines.TestCase
 TestMachines.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=120, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -35,6 +35,11 @@ class Data:
     lost: bool = False
     joined: bool = False  #: the server has it
 
+    @property
+    def news(self) -> bool:
+        """Whether who reads has something to find."""
+        return bool(self.content) or self.finished or self.lost
+
 
 @define
 class Link:
