@@ -281,10 +281,11 @@ class Unpacker:
                 os.close(parent)
         except OSError as error:
             raise TreeError(Kind.UNSAFE, entry.path, "a hard link to what is no earlier file of the tree") from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise TreeError(Kind.UNSAFE, entry.path, "a hard link to what is no earlier file of the tree")
         with open(fd, "rb", buffering=0) as file:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise TreeError(Kind.UNSAFE, entry.path, "a hard link to what is no earlier file of the tree")
             size = status.st_size
             self._room(evolve(entry, size=size))  # before it is read
             hasher = self._hasher()

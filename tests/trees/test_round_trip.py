@@ -96,13 +96,14 @@ def test_a_block_stays_until_the_next_call_but_one(tmp_path: Path) -> None:
         packer.close()
 
 
+times = st.integers(-(2**60), 2**60)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(
         st.binary(min_size=1, max_size=40).filter(lambda n: not set(n) & set(b"/\0\r\n") and n.strip(b".")),
-        st.tuples(
-            st.sampled_from("FDL"), st.binary(max_size=2000), st.integers(0, 0o777), st.integers(-(2**60), 2**60)
-        ),
+        st.tuples(st.sampled_from("FDL"), st.binary(max_size=2000), st.integers(0, 0o777), times),
         max_size=8,
     ),
     st.integers(1, 3000),
