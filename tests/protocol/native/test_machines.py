@@ -34,7 +34,7 @@ class Machines(RuleBasedStateMachine):
         self.highest = 0
         self.leaving = False  # native mode is about to end: nothing with a tag may be sent
         self.said = 0  # untagged commands
-        self.patient = True  # in the end, both go on as far as they can before deadlines pass
+        self.patient: int | None = 0  # which of its moves comes first in the end, before deadlines pass; None: no move
         self.honest = True  # in DONE
 
     def new_tag(self) -> int:
@@ -58,10 +58,10 @@ class Machines(RuleBasedStateMachine):
 
     @initialize(
         kinds=st.lists(st.sampled_from(sorted(REQUESTS)), max_size=4),
-        patient=st.booleans(),
+        patient=st.sampled_from([None, 0, -1]),
         honest=st.sampled_from([True, True, False]),
     )
-    def begin(self, kinds: list[str], patient: bool, honest: bool) -> None:
+    def begin(self, kinds: list[str], patient: int | None, honest: bool) -> None:
         self.patient, self.honest = patient, honest
         for kind in kinds:
             self.client.ask(REQUESTS[kind](self.new_tag(), "x"))
@@ -279,8 +279,8 @@ class Machines(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let all that is on its way arrive, and time pass for what still waits."""
-        while self.patient and (moves := self.natural(talk=False)):
-            moves[0]()
+        while self.patient is not None and (moves := self.natural(talk=False)):
+            moves[self.patient]()
             self.success_is_true()
         self.flush()
         for tag in self.running():
