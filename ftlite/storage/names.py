@@ -100,8 +100,10 @@ class Names:
                     raise StorageError(Kind.EXISTS, target.path, "already exists")
                 self._move(source, target, replace=there is not None, directory=stat.S_ISDIR(moved.st_mode))
         with told(target.path):
-            self._done(target, Change.RENAME)
-            self._done(source, Change.UNLINK)
+            try:
+                self._done(target, Change.RENAME)
+            finally:
+                self._done(source, Change.UNLINK)
 
     def set_times(self, place: Granted, modify_ns: int) -> None:
         """Set the time of last modification (ns since the epoch), of a link itself if it is one.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftlite.config.models import StorageConfig, User
+from ftlite.config.models import Durability, StorageConfig, User
 from ftlite.gate.gate import Gate
 from ftlite.storage.errors import Kind
 from ftlite.storage.news import Change
@@ -48,6 +48,23 @@ def test_what_fails_is_not_told(house: House, heard: list[tuple[bytes, Change]])
     with refused(Kind.NOT_FOUND):
         house.store.rename(house.at("/b"), house.at("/c"), replace=True)
     assert heard == [(b"a", Change.PUBLISH)]
+
+
+def test_a_rename_whose_sync_fails_is_told_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path, StorageConfig(durability=Durability.FSYNC))
+    heard: list[tuple[bytes, Change]] = []
+    house.put("/a", b"x")
+    house.store.listen(lambda real, change: heard.append((real, change)))
+
+    def fsync(_fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with refused(Kind.FAULT):
+        house.store.rename(house.at("/a"), house.at("/b"), replace=False)
+    assert heard == [(b"b", Change.RENAME), (b"a", Change.UNLINK)]
+    monkeypatch.undo()
+    house.close()
 
 
 def test_what_is_told_is_there(house: House) -> None:
