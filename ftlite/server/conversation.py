@@ -22,7 +22,7 @@ from ftlite.net.errors import NetError
 from ftlite.protocol.errors import BadArgument, BadCommand, LineTooLong, ProtocolError
 from ftlite.protocol.native.answers import untagged
 from ftlite.protocol.replies import Reply, reply
-from ftlite.protocol.states import Login
+from ftlite.protocol.states import ENDS_NATIVE, Login
 from ftlite.protocol.verbs import Command, looks_like_http, parse_command
 from ftlite.server.call import AtOnce, Call, Row
 from ftlite.server.channel import Hangup
@@ -202,6 +202,8 @@ class Conversation:
     # --- answering -------------------------------------------------------------------------------------------------
 
     async def _execute(self, command: Command) -> None:
+        if command.verb.name in ENDS_NATIVE:  # whatever it is answered
+            await self.session.end_native()
         refusal = self.session.dialogue.admit(command)
         if refusal is not None:
             await self.session.answer(command, refusal)

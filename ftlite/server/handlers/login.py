@@ -15,7 +15,6 @@ from ftlite.storage.errors import StorageError
 
 async def user(call: Call) -> Reply:
     """Every name is asked for a password, so that nobody learns which names exist (RFC 2577 s.6)."""
-    await call.session.end_native()
     call.session.log_out()
     return reply(331, "Give your password with PASS.")
 
@@ -62,7 +61,6 @@ async def account(call: Call) -> Reply:
 
 async def reinitialize(call: Call) -> Reply:
     """REIN: everything but the connection as at the start (RFC 959 s.4.1.1); the dialogue refuses it over TLS."""
-    await call.session.end_native()
     call.session.log_out()
     return reply(220, "Ready for a new user.")
 
@@ -88,7 +86,6 @@ async def auth(call: Call) -> Reply:
     except NetError as error:  # the copy of the pair is gone; the session itself is as it was
         call.session.event("tls.failed", error=str(error))
         raise Refused(reply(431, "TLS cannot be had at the moment; tell the administrator.")) from error
-    await call.session.end_native()
     call.session.log_out()
     return reply(234, "Go ahead with TLS.")
 
@@ -100,7 +97,6 @@ async def buffer_size(call: Call) -> Reply:
 
 async def protection(call: Call) -> Reply:
     """PROT C or P; the dialogue keeps it. Data in clear is refused where TLS is required."""
-    await call.session.end_native()
     return reply(200, f"Data protection is {call.command.value}.")
 
 

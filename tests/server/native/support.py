@@ -1,6 +1,6 @@
 """A hand-written client of the native dialect over real sockets, in clear and over TLS; it uses nothing of ours.
 
-Facts are read with a regular expression, digests are hashlib's, TLS is Python's: a mistake in our own code for it cannot
+Facts are read with a regular expression, digests are hashlib's, TLS is Python's: a mistake of our own code cannot
 hide here.
 """
 
@@ -13,8 +13,9 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from attrs import define, field, frozen
@@ -23,6 +24,7 @@ from ftlite.config.models import TlsConfig, TlsMode
 from ftlite.net.tls import ServerTls, ensure_self_signed
 from tests.server.support import Box, Talker, serving
 
+T = TypeVar("T")
 PATIENCE = 30.0  #: seconds until a test gives up: much more than anything here takes
 
 
@@ -139,14 +141,32 @@ class Native:
     async def dialled(self, tag: int, **changes: Any) -> socket.socket:
         return await in_thread(lambda: self.dial(tag, **changes))
 
+    async def refused(self, tag: int, **changes: Any) -> bool:
+        """Whether a data connection is closed without a byte of content, during the handshake perhaps."""
+
+        def work() -> bool:
+            try:
+                return is_closed(self.dial(tag, **changes))
+            except (ConnectionError, ssl.SSLError):
+                return True
+
+        return await in_thread(work)
+
+    async def has_early(self, box: Box, tag: int) -> None:
+        """Wait until the server keeps a proven data connection for `tag`."""
+        native = box.server.services.natives[self.id]
+        await until(lambda: tag in native._early)
+
     async def get(self, path: str, facts: str = "") -> tuple[Line, bytes, Line]:
         """GET: the 150, the content, the final reply. Refused: the final reply twice, and nothing."""
         tag = self.tag()
         await self.send(f"GET tag={tag};{facts} {path}")
-        sock = await self.dialled(tag)
-        data = await in_thread(lambda: read_all(sock))
         first = await self.hear(tag)
-        return first, data, first if first.code >= 200 else await self.final(tag)
+        if first.code >= 200:
+            return first, b"", first
+        sock = await self.dialled(tag)
+        data = await in_thread(partial(read_all, sock))
+        return first, data, await self.final(tag)
 
     async def put(self, path: str, data: bytes, facts: str = "") -> Line:
         """PUT of all of `data`: the final reply."""
@@ -162,7 +182,7 @@ class Native:
         return await self.final(tag)
 
 
-async def in_thread(work: Callable[[], Any]) -> Any:
+async def in_thread(work: Callable[[], T]) -> T:
     return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
@@ -200,7 +220,7 @@ def is_closed(sock: socket.socket) -> bool:
 
 
 async def closed(sock: socket.socket) -> bool:
-    return bool(await in_thread(lambda: is_closed(sock)))
+    return await in_thread(partial(is_closed, sock))
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -238,3 +258,8 @@ async def native_server(root: Path, *, tls: bool = False, **changes: Any) -> Asy
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with serving(root, pair=pair, **changes) as box:
         yield box, await native(box, context=context)
+
+
+def logged(box: Box, text: str) -> bool:
+    """Whether the log says `text`; it is written ten times a second."""
+    return text in box.log.getvalue()

@@ -10,13 +10,6 @@ import pytest
 from tests.server.native.support import native_server, sha256
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    place = tmp_path / "root"
-    place.mkdir()
-    return place
-
-
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("size", [0, 5, 4096, 65_536, 65_537, 3_000_000])
 async def test_there_and_back(root: Path, tls: bool, size: int) -> None:
