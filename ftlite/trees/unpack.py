@@ -6,6 +6,7 @@ anew, so a name that is there already came twice. The caller publishes it, after
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import OrderedDict
@@ -167,8 +168,8 @@ class Unpacker:
             self._drop_partial()
         if header.offset:
             raise TreeError(Kind.MALFORMED, entry.path, "goes on inside a file that does not stand here")
-        parent, name = self._chain.enter(entry.path)
         try:
+            parent, name = self._chain.enter(entry.path)
             if entry.kind is EntryKind.FILE:
                 self._make_file(entry, parent, name)
             elif entry.kind is EntryKind.DIR:
@@ -179,6 +180,10 @@ class Unpacker:
                 self._make_hard(entry, parent, name)
         except FileExistsError as error:
             raise TreeError(Kind.UNSAFE, entry.path, "a name that came before") from error
+        except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):  # the archive's fault, not the disk's
+                raise TreeError(Kind.TOO_MUCH, entry.path, "a name that this file system does not take") from error
+            raise
 
     def _judge(self, entry: TreeEntry) -> None:
         """All that can be said of an entry before the disk is asked."""

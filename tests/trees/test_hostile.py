@@ -181,6 +181,9 @@ def test_a_directory_that_is_entered_again(tmp_path: Path) -> None:
         (encode(TreeEntry(b"a", EntryKind.FILE, 0o644, 0, 1 << 50)), TreeLimits()),
         (file(b"a", b"12") + hard(b"b", b"a"), TreeLimits(size=3)),
         (file(b"a" * 200), TreeLimits(path=199)),
+        (file(b"a" * 256), TreeLimits()),
+        (file(b"d" * 256 + b"/a"), TreeLimits()),
+        (link(b"a", b"a" * 4096), TreeLimits()),
         (link(b"a", b"a" * 200), TreeLimits(path=199)),
         (folder(b"a") + folder(b"a/b") + file(b"a/b/c"), TreeLimits(depth=2)),
         (b"".join(folder(b"/".join([b"d"] * n)) for n in range(1, 130)), TreeLimits()),
@@ -189,6 +192,21 @@ def test_a_directory_that_is_entered_again(tmp_path: Path) -> None:
 )
 def test_too_much(world: Path, stream: bytes, limits: TreeLimits) -> None:
     assert refused(stream + END, world, limits=limits, block=512).kind is Kind.TOO_MUCH
+
+
+@pytest.mark.parametrize("seconds", [10**18 - 1, -(10**18) + 1, 2**33, -(2**40)])
+def test_far_times(tmp_path: Path, seconds: int) -> None:
+    """The file system takes what it can; nothing else may come of it."""
+    times = [
+        encode(TreeEntry(name, kind, 0o755, seconds * 10**9 + 999_999_999 * (seconds > 0), 0, target))
+        for name, kind, target in (
+            (b"d", EntryKind.DIR, b""),
+            (b"f", EntryKind.FILE, b""),
+            (b"l", EntryKind.LINK, b"f"),
+        )
+    ]
+    unpack(b"".join(times) + END, tmp_path / "target")
+    assert sorted(os.listdir(tmp_path / "target")) == ["d", "f", "l"]
 
 
 def test_too_many_winding_links(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
