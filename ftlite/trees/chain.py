@@ -93,7 +93,8 @@ class Chain:
         self._here, self._fd = (self._links[-1].path, self._links[-1].fd) if self._links else (b"", self._root)
         try:
             if link.mode != link.open_mode:
-                os.fchmod(link.fd, link.mode)
+                special = os.fstat(link.fd).st_mode & stat.S_ISGID  # it came from the directory above, and goes on down
+                os.fchmod(link.fd, link.mode | special)
             os.utime(link.fd, ns=(link.modify_ns, link.modify_ns))
         finally:
             os.close(link.fd)

@@ -121,7 +121,7 @@ class Sweep:
             remove(level.fd, name)
         level.at = len(level.names)
         if level.entry is not None:
-            os.fchmod(level.fd, level.entry.mode)
+            os.fchmod(level.fd, level.entry.mode | os.fstat(level.fd).st_mode & stat.S_ISGID)
             os.utime(level.fd, ns=(level.entry.modify_ns, level.entry.modify_ns))
         os.close(level.fd)
         self._levels.pop()

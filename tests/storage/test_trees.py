@@ -18,6 +18,7 @@ from ftlite.storage.treepublish import Replace
 from tests.descriptors import no_descriptor_leaks
 from tests.storage.groves import Link, Tree, begin, grove, plant, publish, shown, stagings, unpack
 from tests.storage.places import House, refused
+from tests.storage.test_publish import GIVEN, set_acl
 
 OLD: Tree = {"a": b"old", "d": None, "d/b": b"old too", "d/gone": b"x"}
 NEW: Tree = {"a": b"new", "d": None, "d/b": b"new too", "d/e": None, "d/e/c": b"", "l": Link("d/b")}
@@ -85,7 +86,33 @@ def test_it_inherits_the_group_of_a_setgid_parent(house: House) -> None:
     (house.root / "up").chmod(0o2775)
     plant(house, "/up/t", NEW)
     for path in ("t", "t/a", "t/d", "t/d/b", "t/d/e/c"):
-        assert (house.root / "up" / path).stat().st_gid == 4321, path
+        facts = (house.root / "up" / path).stat()
+        assert facts.st_gid == 4321, path
+        assert bool(facts.st_mode & stat.S_ISGID) is stat.S_ISDIR(facts.st_mode), path
+
+
+def test_it_inherits_the_default_acl(house: House) -> None:
+    (house.root / "up").mkdir()
+    set_acl(house.root / "up", "default", GIVEN)
+    plant(house, "/up/t", NEW)
+    (house.root / "up" / "kernel").mkdir(0o777)
+    for name in ("access", "default"):
+        kernel = os.getxattr(house.root / "up" / "kernel", f"system.posix_acl_{name}")
+        assert os.getxattr(house.root / "up" / "t", f"system.posix_acl_{name}") == kernel
+    assert os.getxattr(house.root / "up" / "t" / "d" / "e", "system.posix_acl_default") == GIVEN
+    assert os.getxattr(house.root / "up" / "t" / "a", "system.posix_acl_access")
+
+
+def test_the_acl_of_a_replaced_tree_stays_and_none_is_left_over(house: House) -> None:
+    plant(house, "/t", OLD)
+    set_acl(house.root / "t", "access", GIVEN)
+    plant(house, "/t", NEW, replace=Replace.REPLACE)
+    assert os.getxattr(house.root / "t", "system.posix_acl_access") == GIVEN
+    os.removexattr(house.root / "t", "system.posix_acl_access")
+    set_acl(house.root, "default", GIVEN)  # what replaces takes after the replaced one
+    plant(house, "/t", NEW, replace=Replace.REPLACE)
+    with pytest.raises(OSError):
+        os.getxattr(house.root / "t", "system.posix_acl_access")
 
 
 def test_listeners_hear_of_it(house: House) -> None:
