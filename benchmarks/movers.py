@@ -18,13 +18,12 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import trio
 
-from ftlite.movers import Flow, receive_file, send_file
-from ftlite.movers.flow import Hasher
+from ftlite.movers import Flow, receive_file, receive_hashed, send_file, send_hashed
+from ftlite.net.buffered import secure_buffered
 from ftlite.net.tls import ServerTls, ensure_self_signed
 from ftlite.net.wire import Wire
 
@@ -50,7 +49,9 @@ def _peer(port: int, tls: bool, feed: int) -> None:
         pass
 
 
-async def _connect(tls: ServerTls | None, feed: int) -> tuple[Wire, multiprocessing.context.SpawnProcess]:
+async def _connect(
+    tls: ServerTls | None, feed: int, *, buffered: bool
+) -> tuple[Wire, multiprocessing.context.SpawnProcess]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peer = multiprocessing.get_context("spawn").Process(
             target=_peer, args=(listener.getsockname()[1], tls is not None, feed)
@@ -61,19 +62,17 @@ async def _connect(tls: ServerTls | None, feed: int) -> tuple[Wire, multiprocess
         return Wire(sock), peer
     context = tls.session_context()
     context.num_tickets = 0
-    return await Wire.secure(sock, context, server_side=True), peer
+    secure = secure_buffered if buffered else Wire.secure
+    return await secure(sock, context, server_side=True), peer
 
 
-async def measure(
-    path: Path, size: int, tls: ServerTls | None, *, get: bool, hasher: Callable[[], Hasher] | None
-) -> str:
+async def measure(path: Path, size: int, tls: ServerTls | None, *, get: bool, digest: bool, buffered: bool) -> str:
     """One transfer; its figures as text."""
-    wire, peer = await _connect(tls, 0 if get else size)
-    flow = Flow(hasher=hasher() if hasher else None)
+    wire, peer = await _connect(tls, 0 if get else size, buffered=buffered)
     fd = os.open(path, os.O_RDONLY if get else os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     try:
-        moved = await (send_file(wire, fd, 0, None, flow) if get else receive_file(wire, fd, 0, flow))
+        moved = await _move(wire, fd, size, get=get, digest=digest)
         await wire.finish()
     finally:
         wire.abort()
@@ -86,6 +85,17 @@ async def measure(
     return f"{size / 2**20 / elapsed:7.0f} MiB/s  {(user + system) / gib:5.2f} CPU s/GiB ({user / gib:.2f} user)"
 
 
+async def _move(wire: Wire, fd: int, size: int, *, get: bool, digest: bool) -> int:
+    flow = Flow()
+    if get:
+        if digest:
+            return (await send_hashed(wire, fd, 0, size, hashlib.sha256(), flow))[0]
+        return await send_file(wire, fd, 0, size, flow)
+    if digest:
+        return (await receive_hashed(wire, fd, 0, hashlib.sha256(), flow))[0]
+    return await receive_file(wire, fd, 0, flow)
+
+
 async def main(size: int, directory: Path, rounds: int) -> None:
     """All ways, each `rounds` times."""
     tls = ServerTls(*ensure_self_signed(directory / "state"), directory / "state")
@@ -93,12 +103,14 @@ async def main(size: int, directory: Path, rounds: int) -> None:
     with source.open("wb") as file:
         for _ in range(size // _CHUNK):
             file.write(os.urandom(_CHUNK))
-    for name, security in (("clear", None), ("TLS", tls)):
-        for verb, get in (("GET", True), ("PUT", False)):
-            for digest, hasher in (("", None), (" sha256", hashlib.sha256)):
+    for name, security in (("clear", None), ("TLS", tls), ("TLS, BIOs", tls)):
+        for get in (True, False):
+            for digest in (False, True):
                 for _ in range(rounds):
                     path = source if get else directory / "target"
-                    print(f"{name:5} {verb}{digest:7} ", await measure(path, size, security, get=get, hasher=hasher))
+                    buffered = name == "TLS, BIOs"
+                    figures = await measure(path, size, security, get=get, digest=digest, buffered=buffered)
+                    print(f"{name:9} {'GET' if get else 'PUT'}{' sha256' if digest else '':7} ", figures)
                     (directory / "target").unlink(missing_ok=True)
 
 
