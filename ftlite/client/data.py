@@ -53,7 +53,7 @@ async def open_data(session: Session, command: str, argument: str, *, offset: in
             pending.on_failure = scope.cancel
             if pending.failed:  # it was quicker than we are
                 scope.cancel()
-            wire = await _connected(session, port, thing)
+            wire = await _connected(session, pending, port, thing)
             await _begun(pending)
         if pending.final is not None and not pending.final.completed:
             if offset and _about_offset(pending.final, thing):
@@ -134,14 +134,16 @@ async def _passive_port(session: Session) -> int:
         raise ClientError(Outcome.PROTOCOL, f"{session.thing}: {error}", reply=answer) from error
 
 
-async def _connected(session: Session, port: int, thing: str) -> Wire:
-    """`_connect` within its time; the caller's scope is cancelled by what the server has to say about a failure."""
+async def _connected(session: Session, pending: Pending, port: int, thing: str) -> Wire:
+    """`_connect` within its time; a refusal that explains why it failed cancels the caller's scope."""
     try:
         with trio.fail_after(session.connect_timeout):
             return await _connect(session, port, thing)
     except NetError as error:
         if error.kind in _EXPLAINED:
-            await trio.sleep(min(_LAST_WORD, session.connect_timeout))
+            # Less than the stall clock, which would blame silence.
+            with trio.move_on_after(min(_LAST_WORD, session.connect_timeout, session.stall / 2)):
+                await pending.control.until(lambda: pending.final is not None or pending.failed)
         raise from_net(f"{thing}: data connection", error) from error
 
 

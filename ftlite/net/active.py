@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import trio
@@ -19,7 +20,8 @@ async def dial(host: str, port: int, source_host: str | None = None) -> socket.s
             what firewalls and careful clients expect.
 
     Raises:
-        NetError: NAME (not numeric), REFUSED, UNREACHABLE, TIMEOUT (the system's), FAULT.
+        NetError: NAME (not numeric), REFUSED, UNREACHABLE, TIMEOUT (the system's), FAULT; LOST when it stood and was
+            reset before we came to look: by then all the bytes may have been sent.
     """
     family, target = socket_address(host, port)
     try:
@@ -35,6 +37,8 @@ async def dial(host: str, port: int, source_host: str | None = None) -> socket.s
         await trio.socket.from_stdlib_socket(sock).connect(target)
     except OSError as error:
         sock.close()
+        if error.errno == errno.ECONNRESET:
+            raise NetError(Kind.LOST, f"{host} port {port} reset the data connection at once") from error
         raise from_connecting(error, f"{host} port {port}") from error
     except BaseException:
         sock.close()

@@ -6,6 +6,7 @@ Whatever the client notices first, the end, the refused dialling or the last byt
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import trio
 
 from ftlite import connect
 from ftlite.client import Client, ClientError, Outcome, Verified
+from ftlite.net.errors import Kind, NetError
 from tests.client.fake import Conversation, FakeServer, Gone
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
@@ -235,6 +237,31 @@ async def test_what_was_confirmed_before_the_end_is_whole(deed: Deed, data_first
             assert await deed(client, tmp_path)
     if deed is _get:
         assert (tmp_path / "got").read_bytes() == CONTENT
+
+
+async def test_a_data_connection_that_is_over_before_it_was_seen_is_partial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client waited for its turn meanwhile; what the server says at the end is no success, and not waited for."""
+
+    async def reset(host: str, port: int) -> socket.socket:
+        raise NetError(Kind.LOST, f"{host} port {port} reset the data connection at once")
+
+    class Sends(Ends):
+        async def end(self, talk: Conversation, incoming: bool) -> None:
+            await talk.say("150 here")
+            await talk.say("226 sent")
+
+    monkeypatch.setattr("ftlite.client.data.dial", reset)
+    monkeypatch.setattr("ftlite.client.data._LAST_WORD", 1000.0)
+    async with Sends({"/f": CONTENT}).running() as server:
+        async with quick(server, tls="off", connect_timeout=1000, stall_timeout=2000) as client:
+            with pytest.raises(ClientError) as caught:
+                await client.get("f", tmp_path / "got")
+            assert (await client.stat("f")).size == len(CONTENT)
+        assert server.connections == 1
+    assert caught.value.outcome is Outcome.PARTIAL
+    assert caught.value.transient
 
 
 class LosesItThen(FakeServer):

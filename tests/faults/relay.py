@@ -185,7 +185,7 @@ def relaying(control_port: int, data_ports: Sequence[int]) -> Iterator[Relay]:
 def free_range(count: int) -> range:
     """Ports next to each other, free on both loopback addresses a moment ago, and out of reach of outgoing ones."""
     for _ in range(200):
-        first = random.randrange(15_000, 32_000 - count)
+        first = random.SystemRandom().randrange(15_000, 32_000 - count)
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + count):

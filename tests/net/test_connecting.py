@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 
 import pytest
 import trio
@@ -48,6 +49,31 @@ async def test_dial_that_fails(host: str, source: str | None, kind: Kind) -> Non
 @pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.ECONNRESET])
 def test_whether_the_listener_was_closed_before_or_meanwhile_is_the_same(number: int) -> None:
     assert from_connecting(OSError(number, "so it is"), "there").kind is Kind.REFUSED
+
+
+async def test_a_data_connection_that_was_reset_before_we_came_to_look_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits for its turn may find it made, used and reset."""
+
+    class Late:
+        def __init__(self, sock: socket.socket) -> None:
+            self.sock = sock
+
+        async def connect(self, target: tuple[str, int]) -> None:
+            self.sock.setblocking(True)
+            self.sock.connect(target)
+            accepted, _ = server.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            self.sock.settimeout(20)
+            with pytest.raises(ConnectionResetError) as caught:
+                self.sock.recv(1)
+            raise caught.value
+
+    monkeypatch.setattr("trio.socket.from_stdlib_socket", Late)
+    with trio.fail_after(20), no_descriptor_leaks(), socket.create_server((HERE, 0)) as server:
+        with pytest.raises(NetError) as caught:
+            await dial(HERE, server.getsockname()[1])
+    assert caught.value.kind is Kind.LOST
 
 
 async def test_connect_tcp() -> None:

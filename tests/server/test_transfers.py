@@ -253,17 +253,16 @@ async def test_a_thief_on_the_passive_port_is_closed_and_the_owner_served(root: 
         port = int(text.split("|")[3])
 
         def steal() -> bytes:
-            with socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) as thief:
-                thief.settimeout(10)
+            with thief:
                 try:
                     return thief.recv(1)
                 except ConnectionResetError:
                     return b""
 
+        thief = await trio.to_thread.run_sync(socket.create_connection, ("127.0.0.1", port), 30, ("127.0.0.2", 0))
         async with trio.open_nursery() as nursery:
             stolen: list[bytes] = []
             nursery.start_soon(lambda: _keep(steal, stolen))
-            await trio.testing.wait_all_tasks_blocked(0.05)
             assert await talker.say("RETR f") == 150
             sock = await trio.to_thread.run_sync(socket.create_connection, ("127.0.0.1", port))
             assert await trio.to_thread.run_sync(read_all, sock) == BIG
