@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stat": ("Show what the server knows of a name", "ftlite.cli.look", "stat"),
     "cat": ("Write files to standard output", "ftlite.cli.content", "cat"),
     "hash": ("Print digests, in the form that sha256sum -c reads", "ftlite.cli.content", "hash_"),
+    "wait": ("Wait until something is published under a name", "ftlite.cli.wait", "wait"),
     "rm": ("Remove files, or directories with -r", "ftlite.cli.names", "rm"),
     "mkdir": ("Make directories", "ftlite.cli.names", "mkdir"),
     "mv": ("Rename a file or a directory", "ftlite.cli.names", "mv"),

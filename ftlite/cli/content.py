@@ -6,22 +6,26 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import click
+from attrs import define
 
 from ftlite.cli import report
 from ftlite.cli.digests import ALGORITHMS, checksum_line
+from ftlite.cli.exits import CliError
 from ftlite.cli.flags import Options, client_flags, flag
 from ftlite.cli.session import Session, address_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
 from ftlite.cli.targets import below, is_directory, wanting_a_file
 
 if TYPE_CHECKING:
+    import trio
+
     from ftlite.client import Client
     from ftlite.client.address import Address
 
 
 @click.command()
 @click.argument("address", nargs=-1, required=True)
-@client_flags("limit_rate", "require")
+@client_flags("limit_rate", "require", "digest")
 def cat(options: Options, address: tuple[str, ...]) -> int:
     """Write the files at ADDRESS to stdout, one after the other. The exit code tells whether all came whole."""
     if options.json:
@@ -45,9 +49,9 @@ def cat(options: Options, address: tuple[str, ...]) -> int:
 @click.command("hash")
 @click.argument("address", nargs=-1, required=True)
 @flag("FTLITE", "-a", "--algorithm", type=click.Choice(ALGORITHMS), default="sha256", show_default=True)
-@client_flags("recursive", "limit_rate")
+@client_flags("recursive", "parallel", "limit_rate")
 def hash_(options: Options, address: tuple[str, ...], algorithm: str) -> int:
-    """Print the digest of the files at ADDRESS, as sha256sum does and as its -c reads.
+    """Print the digest of the files at ADDRESS, as sha256sum does and as its -c reads, in the order of the listing.
 
     The server computes it where it can; a file on any other server is fetched, and hashed here.
     """
@@ -57,8 +61,7 @@ def hash_(options: Options, address: tuple[str, ...], algorithm: str) -> int:
     async def work(session: Session) -> None:
         for source in sources:
             client = await session.client(source)
-            async for path in _files(client, source.path, options.recursive):
-                await session.attempt(_hash_one(session, client, path, algorithm), path=path)
+            await _hash_all(session, client, _files(client, source.path, options.recursive), algorithm)
 
     return perform(options, voice, sources, work)
 
@@ -72,23 +75,84 @@ async def _files(client: Client, path: str, recursive: bool) -> AsyncIterator[st
             yield below(path, relative)
 
 
-async def _hash_one(session: Session, client: Client, path: str, algorithm: str) -> None:
+@define(eq=False)
+class _Hash:
+    """The digest of one file, here when `known` is set: in hex and by whom it was made, or why there is none.
+
+    `path` is None when the walk itself failed.
+    """
+
+    path: str | None
+    known: trio.Event
+    digest: str = ""
+    by: str = "server"
+    error: Exception | None = None
+
+
+async def _hash_all(session: Session, client: Client, paths: AsyncIterator[str], algorithm: str) -> None:
+    """Hash as many at once as -P says, and tell of them in the order of `paths`."""
+    import trio
+
+    from ftlite.client import ClientError
+    from ftlite.client.nursery import open_plain_nursery
+
+    free = trio.Semaphore(session.options.parallel)
+    send, receive = trio.open_memory_channel[_Hash](2 * session.options.parallel)
+
+    async def work(one: _Hash) -> None:
+        try:
+            await _hash_one(session, client, one, algorithm)
+        except (ClientError, CliError) as error:
+            one.error = error
+        finally:
+            free.release()
+            one.known.set()
+
+    async def walk() -> None:
+        async with send:
+            try:
+                async for path in paths:
+                    await free.acquire()
+                    one = _Hash(path, trio.Event())
+                    nursery.start_soon(work, one)
+                    await send.send(one)
+            except ClientError as error:  # what was found before is told first
+                await send.send(_Hash(None, trio.Event(), error=error))
+
+    async with open_plain_nursery() as nursery:
+        nursery.start_soon(walk)
+        async for one in receive:
+            if one.path is None:
+                assert one.error is not None
+                raise one.error
+            await one.known.wait()
+            await session.attempt(_tell_hash(session, one, algorithm), path=one.path)
+
+
+async def _hash_one(session: Session, client: Client, one: _Hash, algorithm: str) -> None:
     from ftlite.client import Unsupported
     from ftlite.client.digests import hasher
 
-    voice = session.voice
+    assert one.path is not None
     try:
-        async with wanting_a_file(client, path, "-r hashes all below it"):
-            digest, where = await client.hash(path, algorithm), "server"
+        async with wanting_a_file(client, one.path, "-r hashes all below it"):
+            one.digest = await client.hash(one.path, algorithm)
     except Unsupported:
-        voice.detail(f"{path}: the server makes no {algorithm} digest; fetching the file to hash it here")
+        session.voice.detail(
+            f"{one.path}: the server makes no {algorithm} digest; fetching the file to hash it here"
+        )
         state = hasher(algorithm)
-        async with client.download(path) as download:
-            async for block in download:
-                state.update(block)
-        digest, where = state.hexdigest(), "client"
+        await client.get_stream(one.path, state.update)
+        one.digest, one.by = state.hexdigest(), "client"
+
+
+async def _tell_hash(session: Session, one: _Hash, algorithm: str) -> None:
+    voice = session.voice
+    assert one.path is not None
+    if one.error is not None:
+        raise one.error
     voice.succeeded()
     if voice.json:
-        voice.event("hash", path=path, algorithm=algorithm, digest=digest, by=where)
+        voice.event("hash", path=one.path, algorithm=algorithm, digest=one.digest, by=one.by)
     else:
-        voice.line(checksum_line(digest, path))
+        voice.line(checksum_line(one.digest, one.path))

@@ -76,6 +76,8 @@ class Options:
     exclude: tuple[str, ...] = ()
     limit_rate: int = 0
     require: str | None = None
+    dialect: str | None = None
+    digest: str = "sha256"
 
 
 #: Flags that every client command has, in the order of --help.
@@ -97,6 +99,8 @@ _COMMON = (
     _client("--stall-timeout", type=duration, metavar="TIME", default=60.0,
             help="With no byte moving; 60s unless given."),
     _client("--max-time", type=duration, metavar="TIME", help="For everything together."),
+    _client("--dialect", type=click.Choice(["stock", "native"]), default=None,
+            help="Speak this one. By default native, where the server offers it."),
     _client("--retries", type=click.IntRange(0), default=3, show_default=True, metavar="N",
             help="Tries after the first, for what trying again can heal."),
 )
@@ -107,16 +111,18 @@ _EXTRA: dict[str, Callable[[Any], Any]] = {
     "dry_run": _client("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing."),
     "resume": _client("-c", "--continue", "resume", is_flag=True, help="Go on where a cut transfer stopped."),
     "parallel": _client("-P", "--parallel", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
-                        help="Connections at once, with -r."),
+                        help="Transfers at once, with -r."),
     "include": _client("--include", multiple=True, metavar="GLOB", help="With -r: only files that match. Repeatable."),
     "exclude": _client("--exclude", multiple=True, metavar="GLOB",
                        help="With -r: leave out files and directories that match. Repeatable."),
     "limit_rate": _client("--limit-rate", type=rate, default=0, metavar="RATE", help="Bytes per second, such as 2M."),
+    "digest": _client("--digest", type=click.Choice(["sha256", "blake3"]), default="sha256", show_default=True,
+                      help="What native transfers are verified by."),
     "require": _client("--require", type=click.Choice(["digest", "size", "none"]), default=None,
                        help="Fail unless at least this much was verified. By default size, where the server tells it."),
 }
 
-TRANSFER = ("recursive", "dry_run", "resume", "parallel", "include", "exclude", "limit_rate", "require")
+TRANSFER = ("recursive", "dry_run", "resume", "parallel", "include", "exclude", "limit_rate", "require", "digest")
 
 
 def client_flags(*extra: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

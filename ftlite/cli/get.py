@@ -11,7 +11,7 @@ import click
 from ftlite.cli import report
 from ftlite.cli.exits import CliError
 from ftlite.cli.filters import wanted
-from ftlite.cli.flags import TRANSFER, Options, client_flags
+from ftlite.cli.flags import TRANSFER, Options, client_flags, duration, flag
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Session, address_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.argument("address")
 @click.argument("local", required=False)
 @client_flags(*TRANSFER)
-def get(options: Options, address: str, local: str | None) -> int:
+@flag("FTLITE", "--wait", type=duration, metavar="TIME", help="Wait so long for it to be published, if it is not there "
+      "(exit 6 when it does not come, 11 when its producer failed).")  # fmt: skip
+def get(options: Options, address: str, local: str | None, wait: float | None) -> int:
     """Fetch the file at ADDRESS to LOCAL, by default under its own name into the working directory.
 
     LOCAL may be a directory, which receives the file, or '-' for stdout. With -r, a directory that is not there yet
@@ -41,6 +43,8 @@ def get(options: Options, address: str, local: str | None) -> int:
 
     async def work(session: Session) -> None:
         client = await session.client(source)
+        if wait is not None:
+            await client.wait(source.path, wait, any_directory=options.recursive)
         if local == STDIO:
             async with wanting_a_file(client, source.path, "-r fetches it with all below it, into a directory"):
                 result = await to_stdout(client, source.path, voice)

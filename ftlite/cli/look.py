@@ -116,7 +116,7 @@ def _facts(entry: Entry, path: str) -> dict[str, str | int | None]:
         "path": path,
         "kind": "dir" if is_directory(entry) else entry.kind.value,
         "size": entry.size if not is_directory(entry) else None,
-        "modify": _utc(entry.modify_ns) if entry.modify_ns is not None else None,
+        "modify": utc(entry.modify_ns) if entry.modify_ns is not None else None,
         "mode": f"{entry.mode:04o}" if entry.mode is not None else None,
         "owner": entry.owner,
         "group": entry.group,
@@ -125,7 +125,8 @@ def _facts(entry: Entry, path: str) -> dict[str, str | int | None]:
     }
 
 
-def _utc(moment_ns: int) -> str:
+def utc(moment_ns: int) -> str:
+    """A time in UTC, by ISO 8601, to the millisecond where it has a fraction."""
     seconds, rest = divmod(moment_ns, 1_000_000_000)
     whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{rest // 1_000_000:03d}Z" if rest else f"{whole}Z"

@@ -17,7 +17,7 @@ from ftlite.cli.digests import hash_file, parse_expected
 from ftlite.cli.exits import CliError
 from ftlite.cli.filters import Wanted, wanted
 from ftlite.cli.flags import TRANSFER, Options, client_flags, flag
-from ftlite.cli.progress import Bars, Step
+from ftlite.cli.progress import Bars
 from ftlite.cli.session import Session, address_of, perform, voice_for
 from ftlite.cli.streams import from_stdin
 from ftlite.cli.targets import STDIO, base_name, below, is_directory
@@ -25,7 +25,7 @@ from ftlite.cli.voice import Voice
 from ftlite.protocol.entries import Entry, Kind
 
 if TYPE_CHECKING:
-    from ftlite.client import Client, Transferred
+    from ftlite.client import Client
     from ftlite.client.address import Address
 
 
@@ -50,15 +50,23 @@ class Source:
 
 
 @click.command()
-@click.argument("local", nargs=-1, required=True)
+@click.argument("local", nargs=-1)
 @click.argument("address")
 @client_flags(*TRANSFER)
-@flag("FTLITE", "--if-absent", is_flag=True, help="Refuse (exit 9) when the name is taken. Best effort: it is looked "
-      "up before sending, so that two writers at the same moment can both pass.")  # fmt: skip
+@flag("FTLITE", "--if-absent", is_flag=True, help="Refuse (exit 9) when the name is taken. A native server decides, "
+      "and of two writers one wins; elsewhere the name is looked up before sending, and both can pass.")  # fmt: skip
 @flag("FTLITE", "--expect", metavar="sha256:HEX", help="Refuse (exit 7) to send a file whose digest is another one.")
 @flag("FTLITE", "--merge", is_flag=True, help="With -r: put into a directory that is there already, file by file.")
+@flag("FTLITE", "--failed", is_flag=True, help="Send nothing: tell those who wait for ADDRESS that it will not come "
+      "(they exit with 11). Native servers only.")  # fmt: skip
 def put(
-    options: Options, local: tuple[str, ...], address: str, if_absent: bool, expect: str | None, merge: bool
+    options: Options,
+    local: tuple[str, ...],
+    address: str,
+    if_absent: bool,
+    expect: str | None,
+    merge: bool,
+    failed: bool,
 ) -> int:
     """Send LOCAL to ADDRESS. Several files, or an ADDRESS that is a directory, keep their own names.
 
@@ -71,6 +79,12 @@ def put(
     target = address_of(address)
     terms = Terms(if_absent, merge, parse_expected(expect) if expect else None)
     voice = voice_for("put", options)
+    if failed:
+        if local:
+            raise click.UsageError("--failed sends nothing; leave out LOCAL")
+        return perform(options, voice, [target], lambda session: _mark_failed(session, target))
+    if not local:
+        raise click.UsageError("Missing argument 'LOCAL...'")
     try:
         sources = _sources(options, local, target, terms)
     except OSError as error:
@@ -84,6 +98,14 @@ def put(
             await session.attempt(one, local=str(source.path))
 
     return perform(options, voice, [target], work)
+
+
+async def _mark_failed(session: Session, target: Address) -> None:
+    client = await session.client(target)
+    await client.mark_failed(target.path)
+    session.voice.succeeded()
+    session.voice.event("failed", path=target.path)
+    session.voice.say(f"{target.path}: marked as failed")
 
 
 def _sources(options: Options, local: tuple[str, ...], target: Address, terms: Terms) -> list[Source]:
@@ -119,15 +141,48 @@ async def _put_one(
         return
     if unnamed or path.endswith("/"):
         path = below(path, source.name)
+    if client.native and not session.options.dry_run:
+        await _put_at_once(session, client, source, path, terms)
+        return
     found = await _find(client, path)
     if found is not None and is_directory(found):
-        if source.stream:
-            raise CliError("USAGE", f"{path} is a directory, and stdin has no name; write the file's name too")
-        path = below(path, source.name)
+        path = _inside(source, path)
         found = await _find(client, path) if terms.if_absent else None
     if terms.if_absent and found is not None:
-        raise CliError("EXISTS", f"{path} is there already; leave out --if-absent to replace it")
+        raise _taken(path)
     await _put_file(session, client, source, path, terms)
+
+
+async def _put_at_once(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:
+    """Put without a look at what is there: a native server refuses to replace a directory, before anything moves."""
+    from ftlite.client import ClientError, Outcome
+
+    try:
+        await _put_file(session, client, source, path, terms)
+    except ClientError as error:
+        if error.outcome is not Outcome.EXISTS:
+            raise
+        found = await _find(client, path)
+        if found is None or not is_directory(found):
+            raise (_taken(path) if terms.if_absent else error) from error
+        path = _inside(source, path)
+        try:
+            await _put_file(session, client, source, path, terms)
+        except ClientError as second:
+            if second.outcome is Outcome.EXISTS and terms.if_absent:
+                raise _taken(path) from second
+            raise
+
+
+def _inside(source: Source, path: str) -> str:
+    """Where `source` goes when `path` is a directory."""
+    if source.stream:
+        raise CliError("USAGE", f"{path} is a directory, and stdin has no name; write the file's name too")
+    return below(path, source.name)
+
+
+def _taken(path: str) -> CliError:
+    return CliError("EXISTS", f"{path} is there already; leave out --if-absent to replace it")
 
 
 async def _find(client: Client, path: str) -> Entry | None:
@@ -185,46 +240,33 @@ def _dry_run(voice: Voice, root: Path, path: str, keep: Wanted | None) -> None:
 
 
 async def _put_file(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:
-    import trio
-
     voice, options = session.voice, session.options
-    if terms.expect and not source.stream:
-        found = await trio.to_thread.run_sync(hash_file, source.path, terms.expect[0])
-        _compare(str(source.path), terms.expect, found)
     if options.dry_run:
+        await _expected(source, terms)
         voice.say(f"would put {source.path} to {path}")
         voice.event("would-put", local=str(source.path), path=path, size=source.size)
         return
     typed = source.stream and sys.stdin.isatty()  # a bar would be drawn over what is typed
     with Bars(voice.shows_progress and not typed) as bars:
         step = bars.track(base_name(path))
+        expect = ":".join(terms.expect) if terms.expect else None
         if source.stream:
-            result = await _put_stream(client, path, terms, step)
+            result = await client.put_stream(
+                from_stdin, path, progress=step, if_absent=terms.if_absent, expect=expect
+            )
         else:
-            result = await client.put(source.path, path, resume=options.resume, progress=step)
+            result = await client.put(
+                source.path, path, resume=options.resume, progress=step, if_absent=terms.if_absent, expect=expect
+            )
     report.transferred(voice, result, path=path, loud=True)
 
 
-async def _put_stream(client: Client, path: str, terms: Terms, step: Step | None) -> Transferred:
-    from ftlite.client.digests import hasher
+async def _expected(source: Source, terms: Terms) -> None:
+    """What a dry run can say of --expect. ClientError INTEGRITY."""
+    import trio
 
-    state = hasher(terms.expect[0]) if terms.expect else None
-    async with client.upload(path) as upload:
-        sent = 0
-        async for block in from_stdin():
-            if state:
-                state.update(block)
-            await upload.send(block)
-            sent += len(block)
-            if step:
-                step(sent, None)
-        if state and terms.expect:  # leaving the block with an error breaks the upload off
-            _compare("stdin", terms.expect, state.hexdigest())
-    assert upload.result is not None  # the block ended well
-    return upload.result
+    from ftlite.client.digests import compare
 
-
-def _compare(thing: str, expected: tuple[str, str], found: str) -> None:
-    algorithm, digest = expected
-    if found != digest:
-        raise CliError("INTEGRITY", f"{thing} has the {algorithm} digest {found}, not the expected {digest}")
+    if terms.expect and not source.stream:
+        found = await trio.to_thread.run_sync(hash_file, source.path, terms.expect[0])
+        compare(str(source.path), *terms.expect, found)

@@ -152,6 +152,8 @@ class Session:
             limit_rate=options.limit_rate,
             require=options.require,
             notice=self.voice.warn,
+            dialect=options.dialect,
+            digest=options.digest,
             proxy=proxy_for(address.host, options.port or address.effective_port, os.environ),
         ) as client:
             yield client

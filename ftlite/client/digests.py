@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import zlib
-from typing import Protocol
+from typing import Any, Protocol
 
 from ftlite.client.errors import ClientError, Outcome, Unsupported, from_os_error, from_reply, says_unsupported
 from ftlite.client.session import Session
@@ -95,7 +95,7 @@ def _find(text: str, path: str, digits: int, *, short: bool) -> str | None:
 class Hasher(Protocol):
     """What hashlib, zlib (wrapped) and blake3 have in common."""
 
-    def update(self, data: bytes, /) -> object: ...
+    def update(self, data: Any, /) -> object: ...
 
     def hexdigest(self) -> str: ...
 
@@ -104,7 +104,7 @@ class _Crc32:
     def __init__(self) -> None:
         self._value = 0
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Any, /) -> None:
         self._value = zlib.crc32(data, self._value)
 
     def hexdigest(self) -> str:
