@@ -20,12 +20,14 @@ from ftlite.trees import (
     Kind,
     Packer,
     Position,
+    TreeEntry,
     TreeError,
     Unpacker,
     Walk,
     clear,
     measure,
 )
+from ftlite.trees.header import END, encode
 from tests.trees.support import contents, directory, make_tree, open_descriptors, pack, unpack
 
 
@@ -284,6 +286,21 @@ def test_short_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     unpack(stream, tmp_path / "target")
     monkeypatch.undo()
     assert contents(tmp_path / "target") == contents(source)
+
+
+def test_a_path_of_four_thousand_octets(tmp_path: Path) -> None:
+    """Longer than the system takes in one call, once the directory is counted in."""
+    folders = [b"/".join([b"d" * 250] * depth) for depth in range(1, 16)]
+    last = TreeEntry(folders[-1] + b"/" + b"\xff" * 234, EntryKind.FILE, 0o644, 5, 4)
+    assert len(last.path) == 3999
+    stream = b"".join(encode(TreeEntry(path, EntryKind.DIR, 0o755, 7)) for path in folders)
+    stream += encode(last) + b"deep" + bytes(508) + END
+    unpacker = unpack(stream, tmp_path / "target")
+    again, packer = pack(tmp_path / "target")
+    assert again == stream
+    assert packer.manifest.digest() == unpacker.manifest.digest()
+    with directory(tmp_path / "target") as fd:
+        clear(fd)
 
 
 def test_an_empty_tree(tmp_path: Path) -> None:
