@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import threading
@@ -22,6 +23,7 @@ from ftlite.movers import (
     receive_some,
     send_bytes,
     send_from,
+    widen,
 )  # fmt: skip
 from ftlite.net.wire import Wire
 from tests.descriptors import no_descriptor_leaks
@@ -243,3 +245,15 @@ async def test_a_source_far_ahead_waits_for_the_wire(tmp_path: Path) -> None:
     assert given < 16 << 20
     near.abort()
     far.abort()
+
+
+def test_a_pipe_is_widened_and_nothing_else_minds(tmp_path: Path) -> None:
+    out, into = os.pipe()
+    widen(into)
+    if hasattr(fcntl, "F_GETPIPE_SZ"):
+        assert fcntl.fcntl(out, fcntl.F_GETPIPE_SZ) >= 65536  # 1 MiB unless the system's limit is reached
+    os.close(into)
+    widen(into)
+    os.close(out)
+    with (tmp_path / "file").open("wb") as file:
+        widen(file.fileno())
