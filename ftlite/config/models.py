@@ -135,6 +135,12 @@ class Limits:
     workers: int = field(default=16, validator=_at_least(1))  #: threads for disk and TLS; a user gets half
     hashes: int = field(default=2, validator=_at_least(1))  #: HASH and its kin at once; a user gets half
     listing: int = field(default=1_000_000, validator=_at_least(1))  #: entries in one listing
+    tree_entries: int = field(default=1_000_000, validator=_at_least(1))  #: entries of one tree that comes
+    tree_size: int = field(default=256 << 30, validator=_at_least(1))  #: bytes of content in one
+    tree_path: int = field(default=4096, validator=_at_least(1))  #: bytes of one path in it
+    tree_depth: int = field(default=128, validator=_at_least(1))  #: components of one path
+    tree_ratio: int = field(default=1000, validator=_at_least(1))  #: bytes unpacked for one that came, after tree_free
+    tree_free: int = field(default=64 << 20, validator=_at_least(0))
     rate_down: int = field(default=0, validator=_at_least(0))  #: bytes per second per session; 0: no limit
     rate_up: int = field(default=0, validator=_at_least(0))
 

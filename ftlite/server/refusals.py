@@ -17,6 +17,7 @@ from ftlite.protocol.native.answers import Refusal, refuse
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.text import printable
 from ftlite.storage.errors import Kind, StorageError, from_os_error
+from ftlite.trees.errors import TreeError
 
 
 class Refused(Exception):
@@ -72,7 +73,7 @@ def for_transfer(error: MoverError | DiskFault | NetError, path: str) -> Reply:
 
 
 #: What can end a tag, beside a bug.
-Known = Unwilling | StorageError | ProtocolError | MoverError | DiskFault | NetError
+Known = Unwilling | StorageError | ProtocolError | MoverError | DiskFault | NetError | TreeError
 
 
 def for_tag(error: Known, tag: int | None, path: str, *, names_new: bool = False) -> Refusal:
@@ -83,6 +84,8 @@ def for_tag(error: Known, tag: int | None, path: str, *, names_new: bool = False
         kind, text = error.kind, str(error)
     elif isinstance(error, StorageError):
         kind, text = error.kind.value, f"{printable(error.path)}: {error.reason}."
+    elif isinstance(error, TreeError):
+        kind, text = error.kind.value, f"{printable(str(error))}."
     elif isinstance(error, ProtocolError):
         kind, text = "bad-fact", str(error)
     else:

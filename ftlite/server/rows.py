@@ -12,7 +12,7 @@ from ftlite.protocol.verbs import VERBS
 from ftlite.server.call import Call, Row
 from ftlite.server.handlers import digests, info, listings, login, names, ports, small, transfers
 from ftlite.server.handlers.native import digests as native_digests
-from ftlite.server.handlers.native import files, switch, uploads
+from ftlite.server.handlers.native import files, switch, tree_uploads, trees, uploads
 from ftlite.server.handlers.native import listings as native_listings
 from ftlite.server.handlers.native import wait as native_wait
 from ftlite.server.tagged import TagRow
@@ -101,6 +101,8 @@ TAG_ROWS: Mapping[type[Any], TagRow] = {
     requests.GetRequest: TagRow("GET", files.get, Right.GET),
     requests.PutRequest: TagRow("PUT", uploads.put, names_new=True),
     requests.FailRequest: TagRow("PUT", uploads.fail, data=False, names_new=True),
+    requests.GetTreeRequest: TagRow("GET", trees.get_tree, Right.LIST | Right.GET),
+    requests.PutTreeRequest: TagRow("PUT", tree_uploads.put_tree, names_new=True),
     requests.ListRequest: TagRow("LIST", native_listings.listing, Right.LIST),
     requests.HashRequest: TagRow("HASH", native_digests.hash_, Right.GET, data=False),
     requests.WaitRequest: TagRow("WAIT", native_wait.tagged_wait, data=False, waits=True),

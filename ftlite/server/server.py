@@ -98,6 +98,7 @@ class Server:
                 for listener in listeners:
                     nursery.start_soon(self._accept, listener.stream_listener, listener.endpoint.implicit)
                 nursery.start_soon(self._sweep)
+                nursery.start_soon(self._bury)
                 nursery.start_soon(self._log.keep_writing)
                 nursery.start_soon(self.keep_time)
                 nursery.start_soon(self._idle.run)
@@ -220,6 +221,16 @@ class Server:
                 if swept:
                     self._log.event("sweep.done", parts=swept)
             await trio.sleep(_SWEEP_EVERY)
+
+    async def _bury(self) -> None:
+        """Remove trees that were replaced, after the replies of those who replaced them."""
+        while True:
+            await self.services.old_trees.wait()
+            self.services.old_trees = trio.Event()
+            try:
+                await self.services.on_disk(self.services.store.bury)
+            except StorageError as error:
+                self._log.event("bury.failed", error=str(error))
 
 
 def _describe(error: BaseException) -> str:

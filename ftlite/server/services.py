@@ -45,6 +45,7 @@ class Services:
     idle_digests: Callable[[User, str], None] | None = None  #: told of each upload, where the policy is to hash all
     natives: dict[str, NativeSession] = field(factory=dict)  #: by id
     uploads: dict[object, Tagged] = field(factory=dict)  #: native ones that run; `ftlite.server.uploads` knows the keys
+    old_trees: trio.Event = field(factory=trio.Event)  #: set when a tree was replaced: the old one is to be removed
     _numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
     _shares: dict[tuple[str, int], trio.CapacityLimiter] = field(factory=dict)
     _paces: dict[tuple[str, str, int], Pace] = field(factory=dict)

@@ -6,6 +6,7 @@ cancel scope of its own; what it raises of the known kinds becomes the tag's fin
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -55,6 +56,19 @@ class TagRow:
     data: bool = True
     waits: bool = False
     names_new: bool = False
+
+
+@frozen
+class _Raised:
+    error: Exception
+
+
+def _caught(work: Callable[[Callable[[], bool]], T], stop: Callable[[], bool]) -> T | _Raised:
+    """What `work` returns or raises: an exception would leave a nursery in a group."""
+    try:
+        return work(stop)
+    except Exception as error:
+        return _Raised(error)
 
 
 @define(eq=False)
@@ -132,6 +146,29 @@ class Tagged:
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Run blocking `work` in a worker, within the user's share of them."""
         return await self.services.on_disk(work, self.session.user)
+
+    async def stoppable(self, work: Callable[[Callable[[], bool]], T], limiter: trio.CapacityLimiter) -> T:
+        """Run ``work(stop)`` in a worker; `stop` says when the tag was cancelled, and it ends soon then.
+
+        It is waited for in any case, so nothing that it made gets lost: on cancellation `work` may have come to its
+        end all the same.
+        """
+        stopped = threading.Event()
+
+        async def watch() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                stopped.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            with trio.CancelScope(shield=True):
+                outcome = await trio.to_thread.run_sync(_caught, work, stopped.is_set, limiter=limiter)
+            nursery.cancel_scope.cancel()
+        if isinstance(outcome, _Raised):
+            raise outcome.error
+        return outcome
 
     async def soon_at(self, operation: Callable[[Granted, bool], T]) -> T:
         """`operation(place, nowait)` on the event loop if the kernel has it all in its caches; else in a worker."""

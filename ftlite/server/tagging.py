@@ -21,6 +21,7 @@ from ftlite.server.rows import tag_row
 from ftlite.server.session import Session
 from ftlite.server.tagged import Tagged, TagRow
 from ftlite.storage.errors import StorageError
+from ftlite.trees.errors import TreeError
 
 
 @frozen
@@ -124,7 +125,7 @@ class Tagging:
         """Run the handler; whatever it raises of the known kinds becomes the tag's end."""
         try:
             return await tagged.row.handler(tagged)
-        except (Unwilling, StorageError, ProtocolError, MoverError, DiskFault, NetError) as error:
+        except (Unwilling, StorageError, ProtocolError, MoverError, DiskFault, NetError, TreeError) as error:
             return self._refusal(tagged, error).to_reply()
 
     def _refusal(self, tagged: Tagged, error: Known) -> Refusal:

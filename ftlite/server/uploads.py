@@ -6,19 +6,22 @@ makes way for the next of the same user, path, size and modify (docs/protocol.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import trio
 
 from ftlite.config.rights import Right
 from ftlite.gate.gate import Gate
+from ftlite.protocol.native.requests import DoneRequest
+from ftlite.server.refusals import Unwilling
 from ftlite.server.tagged import Tagged
 from ftlite.storage.errors import Kind, StorageError
 from ftlite.storage.granted import Granted
-from ftlite.storage.native import NativePart, UploadKey
 from ftlite.storage.parts import no_right_to_put
 
+T = TypeVar("T")
 _QUIET = 5.0  # seconds without a byte after which an upload makes way
 _FAREWELL = 5.0  # seconds that it gets to do so
 
@@ -33,25 +36,28 @@ def place_for_upload(gate: Gate, path: str, judge: Callable[[], Granted]) -> Gra
         raise
 
 
-async def begin_upload(tagged: Tagged, key: UploadKey, begin: Callable[[], NativePart]) -> NativePart:
-    """The part that `begin` makes in a worker; an upload that holds it and moves nothing has to give it up.
+async def begin_upload(tagged: Tagged, key: object, begin: Callable[[], Awaitable[T]]) -> T:
+    """What `begin` makes to receive into; an upload that holds it and moves nothing has to give it up.
+
+    Args:
+        key: what the client declared, by which it goes on with what stands.
 
     Raises:
         StorageError: BUSY where it does move, or is about to be published.
     """
     try:
-        return await tagged.on_disk(begin)
+        return await begin()
     except StorageError as error:
         other = tagged.services.uploads.get((tagged.user.name, error.path, key))
         if error.kind is not Kind.BUSY or other is None or not await _make_way(other):
             raise
-    return await tagged.on_disk(begin)
+    return await begin()
 
 
 @contextmanager
-def live_upload(tagged: Tagged, part: NativePart) -> Iterator[None]:
-    """While the block runs, `part` is written by `tagged`."""
-    key, uploads = (part.place.owner, part.place.path, part.key), tagged.services.uploads
+def live_upload(tagged: Tagged, place: Granted, declared: object) -> Iterator[None]:
+    """While the block runs, what was begun for `place` by this key is written by `tagged`."""
+    key, uploads = (place.owner, place.path, declared), tagged.services.uploads
     uploads[key] = tagged
     try:
         yield
@@ -68,3 +74,17 @@ async def _make_way(other: Tagged) -> bool:
     with trio.move_on_after(_FAREWELL):
         await other.done.wait()
     return other.done.is_set()
+
+
+async def stated(tagged: Tagged) -> DoneRequest:
+    """The client's DONE, waited for if need be.
+
+    Raises:
+        Unwilling: stalled, it did not come.
+    """
+    if tagged.stated is None:
+        with trio.move_on_after(tagged.services.config.limits.stall):
+            await tagged.has_stated.wait()
+    if tagged.stated is None:
+        raise Unwilling("stalled", "DONE did not come.")
+    return tagged.stated

@@ -8,12 +8,13 @@ from ftlite.server.call import Call
 from ftlite.server.hashing import NAMES
 from ftlite.server.refusals import Refused
 from ftlite.server.services import Services
+from ftlite.trees import COMPRESSIONS
 
 
 def offer(services: Services) -> Offer:
     """What FEAT says of it."""
     limits = services.config.limits
-    return Offer(limits.transfers, tuple(NAMES), (), limits.spares)
+    return Offer(limits.transfers, tuple(NAMES), COMPRESSIONS, limits.spares)
 
 
 async def switch_on(call: Call, value: str) -> Reply:

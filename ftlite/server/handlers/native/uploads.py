@@ -27,7 +27,7 @@ from ftlite.server.digesting import digest_of
 from ftlite.server.hashing import hasher, stored_name
 from ftlite.server.refusals import Unwilling
 from ftlite.server.tagged import Tagged
-from ftlite.server.uploads import begin_upload, live_upload, place_for_upload
+from ftlite.server.uploads import begin_upload, live_upload, place_for_upload, stated
 from ftlite.storage import errors
 from ftlite.storage.errors import StorageError
 from ftlite.storage.granted import Granted
@@ -74,8 +74,8 @@ async def put(tagged: Tagged) -> Reply:
             raise
 
     key = UploadKey(request.size, request.modify_ns)
-    part = await begin_upload(tagged, key, begin)
-    with part.place, live_upload(tagged, part):
+    part = await begin_upload(tagged, key, partial(tagged.on_disk, begin))
+    with part.place, live_upload(tagged, part.place, key):
         counted, keep = _Counted(hasher(request.hash)), True
         try:
             moved = await _receive(tagged, part, counted, stands=stands)
@@ -133,18 +133,13 @@ async def _compare(tagged: Tagged, offset: int, moved: int, digest: str) -> None
         Unwilling: integrity; stalled, no DONE came.
     """
     request: PutRequest = tagged.request
-    if tagged.stated is None:
-        with trio.move_on_after(tagged.services.config.limits.stall):
-            await tagged.has_stated.wait()
-    if tagged.stated is None:
-        raise Unwilling("stalled", "DONE did not come.")
+    done = await stated(tagged)
     whole = offset + moved
-    if tagged.stated.moved != moved:
-        raise Unwilling("integrity", f"{moved} bytes came, and DONE says {tagged.stated.moved}.")
+    if done.moved != moved:
+        raise Unwilling("integrity", f"{moved} bytes came, and DONE says {done.moved}.")
     if request.size not in (None, whole):
         raise Unwilling("integrity", f"{whole} bytes are here, and {request.size} were announced.")
-    stated = tagged.stated.digests.get(request.hash)
-    if stated != digest or request.digests.get(request.hash) not in (None, digest):
+    if done.digests.get(request.hash) != digest or request.digests.get(request.hash) not in (None, digest):
         raise Unwilling("integrity", f"The {request.hash} of what is here is {digest}.")
 
 

@@ -99,6 +99,6 @@ def _standing(store: LocalStore, place: Granted, request: WaitRequest) -> Told |
     if entry.kind is Kind.FILE:
         digest = store.kept_digest(place, "SHA-256") if Right.GET in place.rights else None
         return Told(request.tag, request.path, "file", entry.size, entry.modify_ns, version, Digests(sha256=digest))
-    if entry.kind is Kind.DIR and request.any_directory:
+    if entry.kind is Kind.DIR and (request.any_directory or store.is_tree(place)):
         return Told(request.tag, request.path, "dir", None, entry.modify_ns, version)
     return None
