@@ -19,11 +19,12 @@ from attrs import evolve
 
 from ftlite.client import digests, files, listing, names, streams, tree
 from ftlite.client.address import Address
-from ftlite.client.errors import ClientError, Outcome
+from ftlite.client.errors import ClientError, Outcome, Unsupported
 from ftlite.client.features import Features
 from ftlite.client.files import Progress, Terms, Transferred
 from ftlite.client.native import files as native_files
 from ftlite.client.native import streams as native_streams
+from ftlite.client.native import trees as native_trees
 from ftlite.client.native import wait as native_wait
 from ftlite.client.native.transfer import transfer as native_transfer
 from ftlite.client.pool import Pool
@@ -423,19 +424,49 @@ class Client:
         wanted: Wanted | None = None,
         on_file: OnFile | None = None,
         progress: Progress | None = None,
+        replace: bool = False,
+        merge: bool = False,
     ) -> TreeReport:
-        """Fetch everything below `remote` into the directory `local`, over all `connections`.
+        """Fetch everything below `remote` as the directory `local`.
 
-        A file that fails does not stop the others; see `TreeReport.failures`. Links are fetched as the files that they
-        lead to, links to directories are left out and named in `TreeReport.skipped`.
+        Native: in one transfer, all or nothing, links as links; `local` gets its name by one rename. What stands there
+        with other content is refused (EXISTS) unless it may be replaced or merged with.
+
+        Stock: file by file into `local`, over all `connections`. A file that fails does not stop the others; see
+        `TreeReport.failures`. Links are fetched as the files that they lead to, links to directories are left out and
+        named in `TreeReport.skipped`. Only `merge` is possible, and what it does in any case.
 
         Args:
-            wanted: (path relative to `remote`, is it a directory) -> take it.
-            on_file: told once of each file.
-            progress: called with (bytes of all files so far, size of all that were found so far).
+            wanted: (path relative to `remote`, is it a directory) -> take it. A `Filter` can be said to a native
+                server; with any other function the tree goes file by file.
+            on_file: told once of each file; native: when all of them are there.
+            progress: called with (bytes so far, size of all that were found so far or None).
+            replace: put the new tree in the place of the old one, in one step.
+            merge: put the new files into the old tree, each in one step.
+
+        Raises:
+            ClientError: see `Outcome`.
         """
-        terms = self._terms(resume, preserve, None)
-        return await tree.get_tree(self, remote, Path(local), terms, tree.Hooks(wanted, on_file, progress))
+        terms, hooks = self._terms(resume, preserve, None), tree.Hooks(wanted, on_file, progress)
+        if self._as_one(remote, hooks, replace):
+            return await self.run(
+                lambda session: native_trees.get_tree(
+                    session, remote, Path(local), terms, hooks, replace=replace, merge=merge
+                )
+            )
+        return await tree.get_tree(self, remote, Path(local), terms, hooks)
+
+    def _as_one(self, remote: str, hooks: tree.Hooks, replace: bool) -> bool:
+        """Whether a tree travels as one transfer. The login directory has no name, and is nobody's to replace."""
+        if self.native and remote.strip("/.") and native_trees.takes(hooks):
+            return True
+        if replace:
+            raise Unsupported(
+                f"{remote or 'the login directory'}: replacing a tree in one step takes the native dialect, "
+                "and a tree with a name",
+                remedy="merge, or remove the old tree first",
+            )
+        return False
 
     async def put_tree(
         self,
@@ -447,13 +478,32 @@ class Client:
         wanted: Wanted | None = None,
         on_file: OnFile | None = None,
         progress: Progress | None = None,
+        replace: bool = False,
+        merge: bool = False,
     ) -> TreeReport:
-        """Send everything below the directory `local` into the directory `remote`, which is made when it is not there.
+        """Send everything below the directory `local` as the directory `remote`. Arguments as for `get_tree`.
 
-        Links to files are followed; links to directories, and what is no plain file, are left out (`skipped`).
+        Native: in one transfer, published by one rename; the directories above are made when they are not there. What
+        stands there with other content is refused (EXISTS) unless `replace` or `merge`; the same content moves nothing.
+
+        Stock: file by file into `remote`, which is made when it is not there. Links to files are followed; links to
+        directories, and what is no plain file, are left out (`skipped`).
         """
-        terms = self._terms(resume, preserve, None)
-        return await tree.put_tree(self, Path(local), remote, terms, tree.Hooks(wanted, on_file, progress))
+        terms, hooks = self._terms(resume, preserve, None), tree.Hooks(wanted, on_file, progress)
+        if not self._as_one(remote, hooks, replace):
+            return await tree.put_tree(self, Path(local), remote, terms, hooks)
+        send = partial(
+            native_trees.put_tree, local=Path(local), remote=remote, terms=terms, hooks=hooks, replace=replace,
+            merge=merge,
+        )  # fmt: skip
+        above = posixpath.dirname(remote.rstrip("/"))
+        try:
+            return await self.run(send)
+        except ClientError as error:
+            if error.outcome is not Outcome.NOT_FOUND or error.reply is None or not above:
+                raise
+        await self.mkdir(above, parents=True)
+        return await self.run(send)
 
     async def remove_tree(self, path: str, *, on_file: OnFile | None = None) -> TreeReport:
         """Remove a directory and everything below it; links are removed, not followed."""

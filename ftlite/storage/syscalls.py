@@ -17,7 +17,6 @@ from ftlite.storage.errors import from_os_error
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _RENAME_NOREPLACE = 1
-_RENAME_EXCHANGE = 2
 _STATX_BTIME = 0x800
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_SIZE = 256  # the whole structure (linux/stat.h); the time of birth stands at octet 80
@@ -116,23 +115,6 @@ def rename_new(source: int, old: bytes, target: int, new: bytes) -> None:
         os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
     else:
         os.unlink(old, dir_fd=source)
-
-
-def rename_exchange(source: int, old: bytes, target: int, new: bytes) -> None:
-    """Let two names change places, in one step; both must be there.
-
-    Raises:
-        OSError: EOPNOTSUPP where the kernel or the file system cannot (NFS); EXDEV for directories of a lower layer
-            of overlayfs; as rename(2) says otherwise.
-    """
-    number = errno.EOPNOTSUPP
-    if hasattr(_LIBC, "renameat2"):
-        if _LIBC.renameat2(source, ctypes.c_char_p(old), target, ctypes.c_char_p(new), _RENAME_EXCHANGE) == 0:
-            return
-        number = ctypes.get_errno()
-        if number in (errno.ENOSYS, errno.EINVAL):
-            number = errno.EOPNOTSUPP
-    raise OSError(number, os.strerror(number))
 
 
 def born(parent: int, name: bytes) -> int:

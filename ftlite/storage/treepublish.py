@@ -31,12 +31,12 @@ from ftlite.storage.syscalls import (
     mount_of,
     pin,
     proc,
-    rename_exchange,
     rename_new,
     token,
     version,
 )
 from ftlite.trees import Manifest
+from ftlite.trees.swap import rename_exchange
 
 WAS = b"was"  #: where an old tree goes in two steps
 _CANNOT = "a directory cannot be exchanged on this file system"
@@ -113,7 +113,8 @@ def can_exchange(held: Held) -> bool:
     """Whether two directories can change places on the file system of a staging directory."""
     names = b"one", b"two"
     for name in names:
-        os.mkdir(name, 0o700, dir_fd=held.top)
+        with suppress(FileExistsError):  # killed here before
+            os.mkdir(name, 0o700, dir_fd=held.top)
     try:
         rename_exchange(held.top, names[0], held.top, names[1])
     except OSError as error:
@@ -172,17 +173,19 @@ class Placer:
             refuse_foreign(place, self._known(staging, place))
         dress_directory(staging.fd, place.parent, place.name, there, umask=self._config.umask)
         os.utime(staging.fd)
+        was = b""
         try:
             if there is None:
                 rename_new(staging.held.top, TREE, place.parent, place.name)
             else:
-                self._exchange(staging.held, place)
+                was = self._exchange(staging.held, place)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 raise _elsewhere(staging, place) from error
             raise
         staging.spent = True
-        swapped = None if there is None else (there.st_dev, there.st_ino)
+        old = lookup(staging.held.top, was) if was else None
+        swapped = None if old is None else (old.st_dev, old.st_ino)
         return Placed(token(version(os.fstat(staging.fd))), swapped=swapped)
 
     def _known(self, staging: Staging, place: Granted) -> Inventory:
@@ -190,9 +193,11 @@ class Placer:
         record = self._records.read(place.parent, place.name, whole=True)
         return staging.before if record is None else record.put
 
-    def _exchange(self, held: Held, place: Granted) -> None:
+    def _exchange(self, held: Held, place: Granted) -> bytes:
+        """Swap the tree in; the name of the old one in the staging directory."""
         try:
             rename_exchange(held.top, TREE, place.parent, place.name)
+            return TREE
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
@@ -204,6 +209,7 @@ class Placer:
             except OSError:
                 rename_new(held.top, WAS, place.parent, place.name)
                 raise
+            return WAS
 
     def _merge(
         self,

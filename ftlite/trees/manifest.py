@@ -44,20 +44,21 @@ class Manifest:
 
     Attributes:
         algorithm: one of `ALGORITHMS`.
-        entries: so far.
+        entries, files, directories: how many so far; links are entries only.
         size: octets of file content so far.
     """
 
     def __init__(self, algorithm: str = "sha256") -> None:
         """Raises KeyError unless `algorithm` is one of `ALGORITHMS`."""
         self.algorithm = algorithm
-        self.entries = 0
+        self.entries = self.files = self.directories = 0
         self.size = 0
         self._hasher = maker(algorithm)()
 
     def add(self, entry: TreeEntry, digest: str | None = None) -> None:
         """Count one more entry; `digest` is that of a file's content. A hard link comes as the FILE that it is."""
         if entry.kind is EntryKind.FILE:
+            self.files += 1
             record = b"F\0%b\0%d\0%b\0%b\0" % (
                 b"x" if entry.mode & 0o100 else b"-",
                 entry.size,
@@ -65,6 +66,7 @@ class Manifest:
                 entry.path,
             )
         elif entry.kind is EntryKind.DIR:
+            self.directories += 1
             record = b"D\0%b\0" % entry.path
         else:
             record = b"L\0%b\0%b\0" % (entry.path, entry.target)

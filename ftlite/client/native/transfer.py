@@ -114,14 +114,19 @@ class Transfer(Active):
                 await self.pending.done()
 
 
-def judged(evidence: Evidence, running: Running, algorithm: str, digest: str | None) -> Verified:
-    """`judge`, with what the server states in its 226. Raises ClientError: as `judge`."""
+def judged(
+    evidence: Evidence, running: Running, algorithm: str, digest: str | None, *, sized: bool = True
+) -> Verified:
+    """`judge`, with what the server states in its 226. Raises ClientError: as `judge`.
+
+    `sized`: the stated size is that of what moved; that of a tree is of the content in it.
+    """
     answer = running.answer
     if isinstance(answer, Moved):
         theirs = answer.digests.get(algorithm)
         evidence = evolve(
             evidence,
-            stated=answer.size,
+            stated=answer.size if sized else None,
             counted=answer.moved,
             ours=f"{algorithm}:{digest}" if digest is not None else None,
             theirs=f"{algorithm}:{theirs}" if theirs is not None else None,
