@@ -72,7 +72,7 @@ class Sweep:
     def _enter(self, level: _Level, name: bytes, entry: TreeEntry) -> None:
         fd = os.open(name, DIRECTORY_FLAGS, dir_fd=level.fd)
         try:
-            os.fchmod(fd, 0o700)  # until it is left
+            os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | 0o700)  # until it is left
             below = _Level(fd, entry.path, entry)
         except OSError:
             os.close(fd)

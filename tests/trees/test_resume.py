@@ -401,3 +401,13 @@ def test_limits_count_what_came_before(world: Path) -> None:  # noqa: F811
             unpacker.write(file(b"c"))
         unpacker.close()
     assert caught.value.kind is Kind.TOO_MUCH
+
+
+def test_the_setgid_bit_of_the_directory_above_outlives_a_break(source: Path, tmp_path: Path) -> None:
+    staging, log = tmp_path / "staging", tmp_path / "log"
+    staging.mkdir()
+    os.chmod(staging, 0o2755)
+    receive(pack(source)[0], staging, log)
+    assert os.stat(staging / "dir").st_mode & 0o7777 == 0o2755
+    standing(staging, log)
+    assert os.stat(staging / "dir").st_mode & 0o7777 == 0o2755
