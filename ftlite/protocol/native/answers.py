@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from ftlite.protocol.errors import BadFacts, BadReply
 from ftlite.protocol.native import values
-from ftlite.protocol.native.values import DIGESTS, NO_DIGESTS, Codec, Digests, Fact
+from ftlite.protocol.native.values import DIGESTS, NO_DIGESTS, Codec, Digests, Fact, Rows
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.text import printable
 
@@ -178,8 +178,8 @@ _MODIFY: Final = Fact("modify", "modify_ns", values.TIME)
 _ENTRIES: Final = Fact("entries", "entries", values.NUMBER)
 
 #: What each answer may state, in the order in which it is written.
-FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
-    Begun: (
+FACTS: Final[Mapping[type[Any], Rows]] = {
+    Begun: Rows(
         Fact("type", "tree", _TREE),
         Fact("offset", "offset", values.NUMBER),
         _ENTRIES,
@@ -193,8 +193,10 @@ FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
         Fact("stands", "stands", values.YES),
         _PATH_VERSION,
     ),
-    Working: (Fact("stage", "stage", values.WORD, needed=True),),
-    Moved: (
+    Working: Rows(
+        Fact("stage", "stage", values.WORD, needed=True),
+    ),
+    Moved: Rows(
         Fact("bytes", "moved", values.NUMBER),
         _ENTRIES,
         _SIZE,
@@ -205,8 +207,10 @@ FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
         Fact("left", "left", values.NUMBER),
         _PATH_VERSION,
     ),
-    Told: (Fact("type", "type_", values.WORD), _SIZE, _MODIFY, _PATH_VERSION, *DIGESTS),
-    Refusal: (Fact("kind", "kind", values.NAME),),
+    Told: Rows(Fact("type", "type_", values.WORD), _SIZE, _MODIFY, _PATH_VERSION, *DIGESTS),
+    Refusal: Rows(
+        Fact("kind", "kind", values.NAME),
+    ),
 }
 
 

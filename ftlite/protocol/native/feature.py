@@ -9,7 +9,7 @@ from attrs import Attribute, field, frozen
 
 from ftlite.protocol.errors import BadFacts, BadReply
 from ftlite.protocol.native import lines, values
-from ftlite.protocol.native.values import Codec, Fact
+from ftlite.protocol.native.values import Codec, Fact, Rows
 from ftlite.protocol.replies import Reply, reply
 
 VERSION: Final = "1"
@@ -23,7 +23,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 _NAMES: Final = Codec(_names, lambda names: ",".join(map(values.NAME.write, names)))
-_OFFER: Final = (
+_OFFER: Final = Rows(
     Fact("max", "max", values.NUMBER),
     Fact("hash", "hashes", _NAMES),
     Fact("comp", "comps", _NAMES),

@@ -15,7 +15,7 @@ from ftlite.protocol.arguments import Argument, parse_argument
 from ftlite.protocol.errors import BadArgument, BadFacts
 from ftlite.protocol.native import values
 from ftlite.protocol.native.patterns import format_patterns, parse_patterns
-from ftlite.protocol.native.values import ALGORITHMS, DIGESTS, NO_DIGESTS, Codec, Digests, Fact
+from ftlite.protocol.native.values import ALGORITHMS, DIGESTS, NO_DIGESTS, Codec, Digests, Fact, Rows
 from ftlite.protocol.text import printable
 
 WAIT_DEFAULT: Final = 60  #: seconds that WAIT waits when it does not say
@@ -162,16 +162,16 @@ _COMP: Final = Fact("comp", "comp", values.NAME)
 _FRESH: Final = Fact("fresh", "fresh", values.YES)
 _SIZE: Final = Fact("size", "size", values.NUMBER)
 _ENTRIES: Final = Fact("entries", "entries", values.NUMBER)
-_WAIT: Final = (
+_WAIT: Final = Rows(
     Fact("timeout", "timeout", values.NUMBER),
     Fact("since", "since", values.VERSION),
     Fact("any", "any_directory", values.YES),
 )
 
 #: What each request may state, in the order in which it is written.
-FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
-    GetRequest: (Fact("offset", "offset", values.NUMBER), Fact("if", "version", values.VERSION), _HASH),
-    PutRequest: (
+FACTS: Final[Mapping[type[Any], Rows]] = {
+    GetRequest: Rows(Fact("offset", "offset", values.NUMBER), Fact("if", "version", values.VERSION), _HASH),
+    PutRequest: Rows(
         _SIZE,
         Fact("modify", "modify_ns", values.TIME),
         Fact("mode", "mode", values.MODE),
@@ -180,8 +180,8 @@ FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
         Fact("if", "if_absent", values.ABSENT),
         _FRESH,
     ),
-    FailRequest: (),
-    GetTreeRequest: (
+    FailRequest: Rows(),
+    GetTreeRequest: Rows(
         _COMP,
         _HASH,
         Fact("include", "include", _PATTERNS),
@@ -190,7 +190,7 @@ FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
         *DIGESTS,
         Fact("inside", "inside", values.NUMBER),
     ),
-    PutTreeRequest: (
+    PutTreeRequest: Rows(
         _COMP,
         _HASH,
         Fact("replace", "replace", values.YES),
@@ -200,10 +200,12 @@ FACTS: Final[Mapping[type[Any], tuple[Fact, ...]]] = {
         *DIGESTS,
         _FRESH,
     ),
-    DoneRequest: (Fact("bytes", "moved", values.NUMBER, needed=True), _ENTRIES, *DIGESTS),
-    ListRequest: (),
-    HashRequest: (_HASH,),
-    AbortRequest: (),
+    DoneRequest: Rows(Fact("bytes", "moved", values.NUMBER, needed=True), _ENTRIES, *DIGESTS),
+    ListRequest: Rows(),
+    HashRequest: Rows(
+        _HASH,
+    ),
+    AbortRequest: Rows(),
     WaitRequest: _WAIT,
 }
 
@@ -219,6 +221,7 @@ VERB_OF: Final[Mapping[type[Any], str]] = {
     AbortRequest: "ABOR",
     WaitRequest: "WAIT",
 }
+_SINGLE: Final = {verb: made for made, verb in VERB_OF.items() if verb not in ("GET", "PUT")}
 _LISTINGS: Final = frozenset({"LIST", "NLST", "MLSD"})
 _PATHLESS: Final = (DoneRequest, AbortRequest, ListRequest)
 #: Verbs that carry a tag always, and those that may (s.2).
@@ -316,7 +319,7 @@ def _build(name: str, tag: int, facts: Mapping[str, str], path: str | None) -> R
 def _type(name: str, facts: Mapping[str, str]) -> type[Any]:
     """Which request a verb with these facts is."""
     if name not in ("GET", "PUT"):
-        return {verb: made for made, verb in VERB_OF.items()}[name]
+        return _SINGLE[name]
     if name == "PUT" and "failed" in facts:
         values.YES.read(facts["failed"])
         return FailRequest

@@ -20,7 +20,8 @@ from ftlite.protocol.text import printable
 MOST_TAG: Final = 2**31 - 1  #: tags go from 1 to this
 ALGORITHMS: Final = ("sha256", "blake3")  #: digests that a fact can be named by (s.4)
 
-_LINE: Final = re.compile(r"((?:[A-Za-z0-9.-]+=[!-:<-~\x80-\U0010ffff]*;)*)(?: (.*))?", re.DOTALL)
+_LINE: Final = re.compile(r"((?:[A-Za-z0-9.-]+=[!-:<-~\x80-\U0010ffff]*;)*)(?: ([^\r\n\0]*))?")
+_UNSENDABLE: Final = re.compile(r"[\r\n\0]")
 _TAG: Final = re.compile(r"tag=([0-9]{1,10});", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _MODE: Final = re.compile(r"[0-7]{1,4}")
@@ -75,6 +76,15 @@ class Fact:
     needed: bool = False
 
 
+class Rows:
+    """The facts that a line may state, in the order in which they are written."""
+
+    def __init__(self, *rows: Fact) -> None:
+        self.rows: Final = rows
+        self.by_name: Final = {row.name: row for row in rows}
+        self.needed: Final = tuple(row.name for row in rows if row.needed)
+
+
 def begins_tagged(text: str) -> bool:
     """Whether `text` begins as a tagged argument or reply does; names have no case (s.2)."""
     return text[:4].lower() == "tag="
@@ -92,7 +102,7 @@ def split(text: str) -> tuple[dict[str, str], str | None]:
     Raises BadFacts (without a tag): not the grammar of s.2, a fact given twice with two values, or CR, LF, NUL.
     """
     match = _LINE.fullmatch(text)
-    if match is None or any(char in text for char in "\r\n\0"):
+    if match is None:
         raise BadFacts(f"'{printable(text[:80])}' does not begin with facts, name=value;")
     facts: dict[str, str] = {}
     for each in match[1].split(";")[:-1]:
@@ -104,41 +114,46 @@ def split(text: str) -> tuple[dict[str, str], str | None]:
 
 
 def join(facts: Iterable[tuple[str, str]], rest: str | None = None) -> str:
-    """The text that `split` reads back. Raises BadFacts for what cannot be written."""
-    text = "".join(f"{name}={value};" for name, value in facts)
-    whole = text if rest is None else f"{text} {rest}"
-    if not _LINE.fullmatch(text) or rest == "" or any(char in whole for char in "\r\n\0"):
-        raise BadFacts(f"'{printable(whole[:80])}' cannot be written as facts")
-    return whole
+    """The text that `split` reads back, of facts as codecs write them.
+
+    Raises BadFacts for a `rest` that is empty or has CR, LF or NUL.
+    """
+    text = "".join([f"{name}={value};" for name, value in facts])
+    if rest is None:
+        return text
+    if not rest or _UNSENDABLE.search(rest):
+        raise BadFacts(f"'{printable(rest[:80])}' cannot be sent behind facts")
+    return f"{text} {rest}"
 
 
-def read(rows: Iterable[Fact], facts: Mapping[str, str]) -> dict[str, Any]:
+def read(rows: Rows, facts: Mapping[str, str]) -> dict[str, Any]:
     """Attributes made of `facts` by `rows`; those of absent facts are left out. Raises BadFacts."""
     values: dict[str, Any] = {}
     digests: dict[str, str] = {}
-    for row in rows:
-        text = facts.get(row.name)
-        if text is None:
-            if row.needed:
-                raise BadFacts(f"the fact {row.name} is missing")
+    for name, text in facts.items():
+        row = rows.by_name.get(name)
+        if row is None:
             continue
         try:
             value = row.codec.read(text)
         except BadFacts as error:
-            raise BadFacts(f"{row.name}: {error}", code=error.code) from error
+            raise BadFacts(f"{name}: {error}", code=error.code) from error
         if row.attribute == "digests":
-            digests[row.name] = value
+            digests[name] = value
         else:
             values[row.attribute] = value
+    for name in rows.needed:
+        if name not in facts:
+            raise BadFacts(f"the fact {name} is missing")
     if digests:
         values["digests"] = Digests(**digests)
     return values
 
 
-def write(rows: Iterable[Fact], value: Any) -> list[tuple[str, str]]:
+def write(rows: Rows, value: Any) -> list[tuple[str, str]]:
     """The facts that say `value`: one for each attribute that is not None, False or empty. Raises BadFacts."""
     facts = []
-    for row in rows:
+    for row in rows.rows:
         held = getattr(value, row.attribute)
         if row.attribute == "digests":
             held = held.get(row.name)
