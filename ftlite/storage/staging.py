@@ -133,6 +133,9 @@ class Staging:
         if self.live:
             self.leave().close()
 
+    def __del__(self) -> None:
+        self.close()
+
 
 class Stagings:
     """Makes, finds and sweeps the staging directories of one store. Thread-safe."""

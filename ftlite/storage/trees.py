@@ -111,12 +111,10 @@ class Trees:
         with told(place.path):
             there = lookup(place.parent, place.name)
             judge(place, there, replace)
-            record = None
-            if there is not None and replace is Replace.REPLACE:
-                record = self._records.read(place.parent, place.name, whole=True)
-                if record is not None:
-                    refuse_foreign(place, record.put)
             into = there is not None and replace is Replace.MERGE
+            record = self._records.read(place.parent, place.name, whole=not into)
+            if record is not None and not into:
+                refuse_foreign(place, record.put)
             above = os.open(place.name if into else b".", DIRECTORY, dir_fd=place.parent)
             try:
                 staging = self.stagings.begin(place, above, fresh=fresh, algorithm=algorithm, size=size, stop=stop)

@@ -515,6 +515,18 @@ def test_without_exchange_replacing_is_refused_early(house: House, monkeypatch: 
     house.store.release_tree(staging, keep=False)
 
 
+def test_a_kill_while_that_was_tried_does_no_harm(house: House) -> None:
+    plant(house, "/t", OLD)
+    staging = begin(house, "/t", replace=Replace.REPLACE)
+    os.mkdir("one", dir_fd=staging.held.top)
+    manifest = unpack(staging, NEW)
+    staging.close()
+    house.store._trees._exchanges.clear()
+    staging = begin(house, "/t", replace=Replace.REPLACE)
+    assert staging.position.entries == manifest.entries
+    publish(house, staging, unpack(staging, NEW), replace=Replace.REPLACE)
+
+
 def test_two_steps_where_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house = grove(tmp_path, tree_replace=TreeReplace.TWO_STEP)
     plant(house, "/t", OLD)
