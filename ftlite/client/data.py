@@ -8,6 +8,7 @@ first waits a moment for one, because a server that refuses closes its port too,
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import trio
 
@@ -158,17 +159,24 @@ async def _connect(session: Session, port: int, thing: str) -> Wire:
         sock, session.plan.context, server_side=False, session=session.control.session, hostname=session.host
     )
     try:
-        check_pin(session.plan, wire, thing)
+        if wire.secured is not None:
+            check_pin(session.plan, wire.secured.getpeercert(True), thing)
     except BaseException:
         wire.abort()
         raise
     return wire
 
 
-def check_pin(plan: Plan, wire: Wire, thing: str) -> None:
+@lru_cache(maxsize=8)
+def _pin_of(certificate: bytes | None) -> str:
+    """Many data connections show the same certificate."""
+    return spki_pin(certificate)
+
+
+def check_pin(plan: Plan, certificate: bytes | None, thing: str) -> None:
     """A data connection must lead to the key that `plan` pins. Raises ClientError PIN, NetError TLS."""
-    if plan.pin is None or wire.secured is None:
+    if plan.pin is None:
         return
-    pin = spki_pin(wire.secured.getpeercert(True))
+    pin = _pin_of(certificate)
     if pin != plan.pin:
         raise ClientError(Outcome.PIN, f"{thing}: the data connection leads to another server, with the key {pin}")

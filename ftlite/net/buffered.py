@@ -38,6 +38,7 @@ class BufferedTls:
             be more, fewer that the rest and all that follows is TLS. It may raise.
         prelude: octets in clear that go out before our first flight and in one packet with it.
         first: application data that goes out in one packet with our Finished.
+        vouch: called with this value when the peer's certificate is known and before `first` goes out; it may raise.
 
     Attributes:
         raw: the socket itself.
@@ -57,6 +58,7 @@ class BufferedTls:
         before: Callable[[memoryview], int] | None = None,
         prelude: bytes = b"",
         first: bytes = b"",
+        vouch: Callable[[BufferedTls], object] | None = None,
     ) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -65,6 +67,7 @@ class BufferedTls:
         self.raw = sock
         self._before = before
         self._first = first
+        self._vouch = vouch
         self._rest = memoryview(prelude)  # on its way from `_out` to the socket
         self._made = len(prelude)  # octets that were ever taken into `_rest`
         self._sent = 0  # and how many of them the socket has
@@ -75,7 +78,7 @@ class BufferedTls:
     # ---- moving bytes
 
     def do_handshake(self) -> None:
-        """Raises ssl.SSLError and OSError, or what `before` raised."""
+        """Raises ssl.SSLError and OSError, or what `before` or `vouch` raised."""
         while True:
             try:
                 self._tls.do_handshake()
@@ -87,6 +90,9 @@ class BufferedTls:
                 with suppress(OSError):
                     self._flush()  # the alert that tells the peer why
                 raise
+        if self._vouch is not None:
+            self._vouch(self)
+            self._vouch = None
         if self._first:
             self._tls.write(self._first)
             self._first = b""
@@ -232,17 +238,18 @@ async def secure_buffered(
     before: Callable[[memoryview], int] | None = None,
     prelude: bytes = b"",
     first: bytes = b"",
+    vouch: Callable[[BufferedTls], object] | None = None,
     require_close_notify: bool = True,
 ) -> Wire:
     """As `Wire.secure`, by a BufferedTls, whose arguments these are; `sock` is consumed whatever happens.
 
     Raises:
-        NetError: TLS, LOST; and what `before` raised.
+        NetError: TLS, LOST; and what `before` or `vouch` raised.
     """
     try:
         tls = BufferedTls(
             sock, context, server_side=server_side, hostname=hostname, session=session, before=before, prelude=prelude,
-            first=first,
+            first=first, vouch=vouch,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         sock.close()
@@ -259,6 +266,7 @@ async def dial_data(
     proof: bytes = b"",
     session: ssl.SSLSession | None = None,
     hostname: str | None = None,
+    vouch: Callable[[BufferedTls], object] | None = None,
 ) -> Wire:
     """Make a connected socket a data connection of the native dialect, ready for content; the caller sets the deadline.
 
@@ -268,16 +276,17 @@ async def dial_data(
         greeted: the server greets in clear first (not on a port where TLS comes first): that is passed over.
         context: for TLS; None: in clear.
         proof: under TLS, the PROOF line.
+        vouch: under TLS, raises when the peer's certificate is not good enough to be given the proof.
 
     Raises:
-        NetError: TLS, LOST, or WRONG_PEER when what comes first is no greeting.
+        NetError: TLS, LOST, or WRONG_PEER when what comes first is no greeting; and what `vouch` raised.
     """
     skipper = GreetingSkipper()
     try:
         if context is not None:
             before = skipper.feed if greeted else None
             return await secure_buffered(
-                sock, context, hostname=hostname, session=session, before=before, prelude=line, first=proof
+                sock, context, hostname=hostname, session=session, before=before, prelude=line, first=proof, vouch=vouch
             )
         wire = Wire(sock)
         try:

@@ -134,16 +134,12 @@ class Dialler:
         proof, greeted = grant.proof(tag), not self._implicit
         if plan is None:
             return await dial_data(sock, data_line(grant.id, tag, proof), greeted=greeted)
-        wire = await dial_data(
+        return await dial_data(
             sock, data_line(grant.id, tag), greeted=greeted, context=plan.context, proof=proof_line(proof),
             session=session.control.session, hostname=session.host,
+            # Before the proof leaves: somebody in between could use it to take our place.
+            vouch=lambda tls: check_pin(plan, tls.getpeercert(True), thing),
         )  # fmt: skip
-        try:
-            check_pin(plan, wire, thing)
-        except BaseException:
-            wire.abort()
-            raise
-        return wire
 
     def close(self) -> None:
         """Give the spares up; none are dialled any more."""
