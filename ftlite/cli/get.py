@@ -28,14 +28,23 @@ if TYPE_CHECKING:
 @client_flags(*TRANSFER)
 @flag("FTLITE", "--wait", type=duration, metavar="TIME", help="Wait so long for it to be published, if it is not there "
       "(exit 6 when it does not come, 11 when its producer failed).")  # fmt: skip
-def get(options: Options, address: str, local: str | None, wait: float | None) -> int:
+@flag("FTLITE", "--merge", is_flag=True, help="With -r: get into a directory that is there already, file by file.")
+@flag("FTLITE", "--replace", is_flag=True, help="With -r: put the tree in the place of the one that is there, in one "
+      "step. From native servers only.")  # fmt: skip
+def get(
+    options: Options, address: str, local: str | None, wait: float | None, merge: bool, replace: bool
+) -> int:
     """Fetch the file at ADDRESS to LOCAL, by default under its own name into the working directory.
 
     LOCAL may be a directory, which receives the file, or '-' for stdout. With -r, a directory that is not there yet
-    becomes the tree, and one that is there receives it under its own name.
+    becomes the tree, and one that is there receives it under its own name. A native server sends the tree as one
+    transfer, and it gets its name when it is whole; where another tree has that name, nothing changes (exit 9) unless
+    --replace or --merge is given.
 
     A file grows in a hidden part beside its name and gets the name when it is whole and verified.
     """
+    if merge and replace:
+        raise click.UsageError("--merge and --replace exclude each other")
     source = address_of(address)
     voice = voice_for("get", options)
     if local == STDIO:
@@ -52,7 +61,8 @@ def get(options: Options, address: str, local: str | None, wait: float | None) -
             return
         place = Path(local) if local is not None else None
         if options.recursive and (not base_name(source.path) or is_directory(await client.stat(source.path))):
-            await _get_tree(session, client, source, local_target(place, base_name(source.path) or source.host))
+            target = local_target(place, base_name(source.path) or source.host)
+            await _get_tree(session, client, source, target, replace=replace, merge=merge)
         else:
             await _get_file(session, client, source.path, place)
 
@@ -83,7 +93,9 @@ async def _get_file(session: Session, client: Client, path: str, place: Path | N
     report.transferred(voice, result, path=path, loud=True)
 
 
-async def _get_tree(session: Session, client: Client, source: Address, target: Path) -> None:
+async def _get_tree(
+    session: Session, client: Client, source: Address, target: Path, *, replace: bool, merge: bool
+) -> None:
     voice, options = session.voice, session.options
     keep = wanted(options.include, options.exclude)
     if options.dry_run:
@@ -93,13 +105,16 @@ async def _get_tree(session: Session, client: Client, source: Address, target: P
                 voice.event("would-get", path=below(source.path, path), local=str(target / path), size=entry.size)
         return
     started = time.monotonic()
+    whole = client.takes_whole(source.path, keep)
     with Bars(voice.shows_progress) as bars:
         done = await client.get_tree(
             source.path,
             target,
             resume=options.resume,
             wanted=keep,
-            on_file=lambda item: report.tree_file(voice, source.path, item),
+            on_file=report.teller(voice, source.path, whole=whole),
             progress=bars.track(base_name(source.path) or source.host),
+            replace=replace,
+            merge=merge,
         )
     report.tree(voice, str(target), done, time.monotonic() - started)

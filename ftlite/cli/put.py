@@ -35,6 +35,7 @@ class Terms:
 
     if_absent: bool
     merge: bool
+    replace: bool
     expect: tuple[str, str] | None
 
 
@@ -57,6 +58,8 @@ class Source:
       "and of two writers one wins; elsewhere the name is looked up before sending, and both can pass.")  # fmt: skip
 @flag("FTLITE", "--expect", metavar="sha256:HEX", help="Refuse (exit 7) to send a file whose digest is another one.")
 @flag("FTLITE", "--merge", is_flag=True, help="With -r: put into a directory that is there already, file by file.")
+@flag("FTLITE", "--replace", is_flag=True, help="With -r: put the new tree in the place of the one that is there, in one "
+      "step. Native servers only.")  # fmt: skip
 @flag("FTLITE", "--failed", is_flag=True, help="Send nothing: tell those who wait for ADDRESS that it will not come "
       "(they exit with 11). Native servers only.")  # fmt: skip
 def put(
@@ -66,18 +69,22 @@ def put(
     if_absent: bool,
     expect: str | None,
     merge: bool,
+    replace: bool,
     failed: bool,
 ) -> int:
     """Send LOCAL to ADDRESS. Several files, or an ADDRESS that is a directory, keep their own names.
 
-    LOCAL may be '-' for stdin. With -r, ADDRESS is the name that the tree gets; when it is taken already, nothing is
-    sent (exit 9) unless --merge or --continue is given.
+    LOCAL may be '-' for stdin. With -r, ADDRESS is the name that the tree gets; where another tree stands already,
+    nothing is sent (exit 9) unless --replace or --merge is given. To a native server a tree goes as one transfer, and
+    readers see all of it or nothing.
 
     The server shows a file under its name when it is there whole, and not before, if it is an ftlite; other servers
     differ.
     """
     target = address_of(address)
-    terms = Terms(if_absent, merge, parse_expected(expect) if expect else None)
+    if merge and replace:
+        raise click.UsageError("--merge and --replace exclude each other")
+    terms = Terms(if_absent, merge, replace, parse_expected(expect) if expect else None)
     voice = voice_for("put", options)
     if failed:
         if local:
@@ -200,21 +207,24 @@ async def _find(client: Client, path: str) -> Entry | None:
 async def _put_tree(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:
     voice, options = session.voice, session.options
     keep = wanted(options.include, options.exclude)
-    fresh = terms.if_absent or not (terms.merge or options.resume)
-    if fresh and await _find(client, path) is not None:
+    may_stand = terms.merge or terms.replace or client.native or options.resume  # a native server judges by content
+    if (terms.if_absent or not may_stand) and await _find(client, path) is not None:
         raise CliError("EXISTS", f"{path} is there already; --merge puts into it, file by file")
     if options.dry_run:
         _dry_run(voice, source.path, path, keep)
         return
     started = time.monotonic()
+    whole = client.takes_whole(path, keep)
     with Bars(voice.shows_progress) as bars:
         done = await client.put_tree(
             source.path,
             path,
             resume=options.resume,
             wanted=keep,
-            on_file=lambda item: report.tree_file(voice, path, item),
+            on_file=report.teller(voice, path, whole=whole),
             progress=bars.track(base_name(path)),
+            replace=terms.replace,
+            merge=terms.merge,
         )
     report.tree(voice, path, done, time.monotonic() - started)
 

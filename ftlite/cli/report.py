@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ftlite.cli.targets import below
@@ -9,12 +10,17 @@ from ftlite.cli.voice import Voice
 
 if TYPE_CHECKING:
     from ftlite.client import Transferred, TreeFile, TreeReport
+    from ftlite.client.tree import OnFile
 
 
 def transferred(voice: Voice, result: Transferred, *, path: str, loud: bool) -> None:
     """One file went through. `path` is its remote path; `loud` tells people without their asking for more."""
+    voice.succeeded(moved=result.moved, verified=result.verified.value)
+    _tell(voice, result, path, voice.say if loud else voice.detail)
+
+
+def _tell(voice: Voice, result: Transferred, path: str, say: Callable[[str], None]) -> None:
     verified = result.verified.value
-    voice.succeeded(moved=result.moved, verified=verified)
     voice.event(
         "file", path=path, local=result.local or None, size=result.size, bytes=result.moved, offset=result.offset,
         skipped=result.skipped, verified=verified, digest=result.digest, seconds=round(result.seconds, 6),
@@ -22,7 +28,22 @@ def transferred(voice: Voice, result: Transferred, *, path: str, loud: bool) -> 
     line = f"{path}: {_amount(result)}; verified: {verified}{f' {result.digest}' if result.digest else ''}"
     if result.anew:
         voice.detail(f"{path}: what stood there could not be continued, so it was moved from its beginning")
-    (voice.say if loud else voice.detail)(line)
+    say(line)
+
+
+def teller(voice: Voice, root: str, *, whole: bool) -> OnFile | None:
+    """Who is told of each file of the tree at the remote path `root`. `whole`: they all come through or none does,
+    so they are named only for those who want to hear it, and counted by `tree`."""
+    if not whole:
+        return lambda item: tree_file(voice, root, item)
+    if not voice.json and not voice.verbose:
+        return None
+
+    def named(item: TreeFile) -> None:
+        if item.result is not None:
+            _tell(voice, item.result, below(root, item.path), voice.detail)
+
+    return named
 
 
 def tree_file(voice: Voice, root: str, item: TreeFile) -> None:
@@ -36,12 +57,15 @@ def tree_file(voice: Voice, root: str, item: TreeFile) -> None:
 
 def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
     """The last line for people about a tree, after what was left out of it."""
+    if report.whole:
+        voice.succeeded(report.files, moved=report.moved, verified=report.verified.value)
     for path in report.skipped:
         left_out(voice, path)
     failed = f", {len(report.failures)} failed" if report.failures else ""
     verified = f"; verified: {report.verified.value}" if report.files else ""
+    same = " (there already)" if report.same else ""
     voice.say(
-        f"{name}: {_count(report.files, 'file')} in {_count(report.directories, 'directory')}{failed}, "
+        f"{name}{same}: {_count(report.files, 'file')} in {_count(report.directories, 'directory')}{failed}, "
         f"{size(report.moved)} in {seconds:.1f} s{verified}"
     )
 

@@ -89,9 +89,9 @@ class Voice:
             sys.stdout.flush()
 
     # What became of it.
-    def succeeded(self, *, moved: int = 0, verified: str | None = None) -> None:
-        """Count one thing done."""
-        self.done += 1
+    def succeeded(self, count: int = 1, *, moved: int = 0, verified: str | None = None) -> None:
+        """Count one thing done, or so many."""
+        self.done += count
         self.moved += moved
         if verified is not None and (self.verified is None or _WORTH.index(verified) < _WORTH.index(self.verified)):
             self.verified = verified

@@ -448,7 +448,7 @@ class Client:
             ClientError: see `Outcome`.
         """
         terms, hooks = self._terms(resume, preserve, None), tree.Hooks(wanted, on_file, progress)
-        if self._as_one(remote, hooks, replace):
+        if self._as_one(remote, wanted, replace):
             return await self.run(
                 lambda session: native_trees.get_tree(
                     session, remote, Path(local), terms, hooks, replace=replace, merge=merge
@@ -456,9 +456,12 @@ class Client:
             )
         return await tree.get_tree(self, remote, Path(local), terms, hooks)
 
-    def _as_one(self, remote: str, hooks: tree.Hooks, replace: bool) -> bool:
+    def takes_whole(self, remote: str, wanted: Wanted | None = None) -> bool:
         """Whether a tree travels as one transfer. The login directory has no name, and is nobody's to replace."""
-        if self.native and remote.strip("/.") and native_trees.takes(hooks):
+        return self.native and bool(remote.strip("/.")) and native_trees.takes(wanted)
+
+    def _as_one(self, remote: str, wanted: Wanted | None, replace: bool) -> bool:
+        if self.takes_whole(remote, wanted):
             return True
         if replace:
             raise Unsupported(
@@ -490,7 +493,7 @@ class Client:
         directories, and what is no plain file, are left out (`skipped`).
         """
         terms, hooks = self._terms(resume, preserve, None), tree.Hooks(wanted, on_file, progress)
-        if not self._as_one(remote, hooks, replace):
+        if not self._as_one(remote, wanted, replace):
             return await tree.put_tree(self, Path(local), remote, terms, hooks)
         send = partial(
             native_trees.put_tree, local=Path(local), remote=remote, terms=terms, hooks=hooks, replace=replace,

@@ -59,6 +59,7 @@ class TreeReport:
         verified: the least of all files; NONE for a tree without files.
         failures: what did not go well.
         skipped: relative paths left out because FTP or this client cannot carry them.
+        whole: it went as one transfer, all or nothing; `same`: and stood there already.
     """
 
     files: int
@@ -67,6 +68,8 @@ class TreeReport:
     verified: Verified
     failures: tuple[TreeFile, ...] = ()
     skipped: tuple[str, ...] = ()
+    whole: bool = False
+    same: bool = False
 
     @property
     def error(self) -> ClientError | None:

@@ -24,7 +24,7 @@ from ftlite.client.native.transfer import Transfer, begin, judged, scope, transf
 from ftlite.client.native.treeparts import TreePart, taken
 from ftlite.client.session import Session
 from ftlite.client.success import Ending, Evidence, Verified
-from ftlite.client.tree import Hooks, TreeFile, TreeReport
+from ftlite.client.tree import Hooks, TreeFile, TreeReport, Wanted
 from ftlite.movers import DiskFault, receive_into, send_from
 from ftlite.protocol.entries import Kind
 from ftlite.protocol.native.answers import Moved
@@ -48,6 +48,7 @@ T = TypeVar("T")
 _FAR = 0.005  # seconds of a round trip from which on compressing is worth its time
 _ROUNDS = 4  # offers of one tree: what stands is compared, a part of another tree is discarded
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_BATCH = 256  # files told of at a time
 _EMPTY = 64 * 1024  # octets of a stream without entries, and more than that
 
 #: What a tree can be refused for, and whether another attempt may go well.
@@ -60,9 +61,9 @@ _OUTCOMES: dict[Wrong, tuple[Outcome, bool]] = {
 }
 
 
-def takes(hooks: Hooks) -> bool:
+def takes(wanted: Wanted | None) -> bool:
     """Whether the selection can be said to the server: globs can, a function of the caller's cannot."""
-    return hooks.wanted is None or isinstance(hooks.wanted, Filter)
+    return wanted is None or isinstance(wanted, Filter)
 
 
 def from_tree(thing: str, error: TreeError) -> ClientError:
@@ -143,31 +144,40 @@ async def _report(outcome: _Outcome, remote: str, local: Path, hooks: Hooks) -> 
     if hooks.on_file is not None:
         await _in_worker(str(local), partial(_tell, outcome, remote, local, hooks))
     return TreeReport(
-        manifest.files, manifest.directories, outcome.moved, outcome.verified, skipped=tuple(outcome.skipped)
-    )
+        manifest.files, manifest.directories, outcome.moved, outcome.verified, skipped=tuple(outcome.skipped),
+        whole=True, same=outcome.same,
+    )  # fmt: skip
 
 
 def _tell(outcome: _Outcome, remote: str, local: Path, hooks: Hooks) -> None:
     """Name each file, now that all of them are proven, from the local tree: none had to be remembered for it."""
-    assert hooks.on_file is not None
     root = os.open(local, _DIRECTORY)
     walk = Walk(root, wanted=hooks.wanted)
+    told: list[TreeFile] = []
     try:
         for entry, fd in walk:
             if fd >= 0:
                 os.close(fd)
-            if entry.kind is not EntryKind.FILE:
-                continue
-            path = os.fsdecode(entry.path)
-            moved = 0 if outcome.same else entry.size
-            result = Transferred(
-                posixpath.join(remote, path), str(local / path), moved, entry.size,
-                verified=outcome.verified, skipped=outcome.same,
-            )  # fmt: skip
-            trio.from_thread.run_sync(hooks.on_file, TreeFile(path, Kind.FILE, result))
+            if entry.kind is EntryKind.FILE:
+                path = os.fsdecode(entry.path)
+                result = Transferred(
+                    posixpath.join(remote, path), str(local / path), 0 if outcome.same else entry.size, entry.size,
+                    verified=outcome.verified, skipped=outcome.same,
+                )  # fmt: skip
+                told.append(TreeFile(path, Kind.FILE, result))
+            if len(told) >= _BATCH:
+                trio.from_thread.run_sync(_hear, hooks, told)
+                told = []
+        trio.from_thread.run_sync(_hear, hooks, told)
     finally:
         walk.close()
         os.close(root)
+
+
+def _hear(hooks: Hooks, told: list[TreeFile]) -> None:
+    assert hooks.on_file is not None
+    for file in told:
+        hooks.on_file(file)
 
 
 # ---- download
