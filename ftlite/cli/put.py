@@ -58,8 +58,8 @@ class Source:
       "and of two writers one wins; elsewhere the name is looked up before sending, and both can pass.")  # fmt: skip
 @flag("FTLITE", "--expect", metavar="sha256:HEX", help="Refuse (exit 7) to send a file whose digest is another one.")
 @flag("FTLITE", "--merge", is_flag=True, help="With -r: put into a directory that is there already, file by file.")
-@flag("FTLITE", "--replace", is_flag=True, help="With -r: put the new tree in the place of the one that is there, in one "
-      "step. Native servers only.")  # fmt: skip
+@flag("FTLITE", "--replace", is_flag=True, help="With -r: put the new tree in the place of the one that is there, in "
+      "one step. Native servers only.")  # fmt: skip
 @flag("FTLITE", "--failed", is_flag=True, help="Send nothing: tell those who wait for ADDRESS that it will not come "
       "(they exit with 11). Native servers only.")  # fmt: skip
 def put(
