@@ -18,7 +18,8 @@ from tests.peers.servers import Running, Tls, ftlite_server
 
 PATIENCE = 30.0  #: seconds for what takes a moment on an idle machine
 _TICKS = os.sysconf("SC_CLK_TCK")
-_OVER = {"06", "0A"}  # TIME_WAIT and LISTEN in /proc/net/tcp
+_LISTENS = "0A"  # in /proc/net/tcp
+_OVER = {"06", _LISTENS}  # TIME_WAIT too
 
 
 @contextlib.contextmanager
@@ -155,6 +156,20 @@ def connections(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] not in _OVER and row[9] != "0" for row in rows)
 
 
+def held(pid: int) -> int:
+    """TCP connections that the process has open: a reset one too, which /proc/net/tcp shows no longer."""
+    sockets = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            name = os.readlink(link)
+            if name.startswith("socket:["):
+                sockets.add(name[8:-1])
+    for table in ("tcp", "tcp6"):
+        rows = (line.split() for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:])
+        sockets -= {row[9] for row in rows if row[3] == _LISTENS}
+    return len(sockets - {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines()[1:]})
+
+
 def settled(server: Running) -> None:
-    """All sessions are over, on the server's side too."""
-    until(lambda: connections(server.port) == 0, "the end of all sessions")
+    """All sessions are over, with all that they had to do: the server closes the connection at the end of it."""
+    until(lambda: held(server.pid) == 0, "the end of all sessions")
