@@ -18,6 +18,7 @@ from ftlite.storage.granted import Granted
 #: Entries that STAT tells of one directory. A reply is made and sent on the event loop, so it must not be a long one;
 #: larger directories are what LIST is for.
 _MOST_IN_STATUS = 2000
+_NATIVE_HELP = "OPTS FTLITE 1: the native dialect, GET PUT DONE LIST NLST MLSD HASH WAIT ABOR with tags."
 
 
 async def system(call: Call) -> Reply:
@@ -55,6 +56,10 @@ async def status(call: Call) -> Reply:
     ]
     if session.job is not None:
         lines.append(f"{session.job.command.verb.name}: {session.job.moved} bytes moved so far")
+    lines += [
+        f"{tagged.row.verb} of tag {tagged.tag}, {printable(tagged.path)}: {tagged.moved} bytes moved so far"
+        for tagged in session.tagged.values()
+    ]
     return reply(211, "Status of the session:", *lines, "End.")
 
 
@@ -81,12 +86,12 @@ async def help_(call: Call) -> Reply:
         return reply(214, f"{word}: {VERBS[word].summary}")
     names = sorted(VERBS)
     rows = [" ".join(f"{name:<9}" for name in names[at : at + 8]).rstrip() for at in range(0, len(names), 8)]
-    return reply(214, "Verbs:", *rows, "HELP VERB says more.")
+    return reply(214, "Verbs:", *rows, _NATIVE_HELP, "HELP VERB says more.")
 
 
 async def site_help(call: Call) -> Reply:
     """SITE HELP."""
-    return reply(214, "SITE commands:", *(f"{name}: {verb.summary}" for name, verb in SITE_VERBS.items()), "End.")
+    return reply(214, "SITE commands:", *(f"{name}: {verb.summary}" for name, verb in SITE_VERBS.items()), _NATIVE_HELP)
 
 
 async def features(call: Call) -> Reply:
