@@ -102,7 +102,7 @@ class Running(Pending):
 
     async def _silence(self) -> ClientError:
         """Nothing was said of this tag for too long. ABOR finds out whether the server is there at all."""
-        self._aborted = True
+        self._aborted, self.on_failure = True, None
         with trio.move_on_after(min(self.stall, _PROBE)) as clock:
             with suppress(ClientError):  # it is gone, which is known from now on
                 await self.control.ask(*format_request(AbortRequest(self.tag)))

@@ -63,15 +63,17 @@ class Transfer(Active):
     def _evidence(self, *, silent: bool) -> Evidence:
         running, ending = self.running, self.ending or Ending.LOST
         self.settled = running.final is not None
+        if silent:  # whatever was said of it since answers our own ABOR
+            return Evidence(self.thing, self.command, self.moved, self.offset, ending, None, silent)
         refusal = running.refusal()
-        if refusal is None and running.final is None and not silent:
+        if refusal is None and running.final is None:
             if running.over:
                 refusal = running.lost()
             elif ending is not Ending.STALLED:
                 message = f"{self.thing}: the data connection was lost after {self.moved} bytes"
                 refusal = ClientError(Outcome.PARTIAL, message, transient=True)
         return Evidence(
-            self.thing, self.command, self.moved, self.offset, ending, running.final, silent, refusal=refusal
+            self.thing, self.command, self.moved, self.offset, ending, running.final, refusal=refusal
         )
 
     async def finish_reading(self) -> None:

@@ -15,7 +15,7 @@ from attrs import define, field
 from ftlite import connect
 from tests.client.fake import Conversation, FakeServer, Gone
 
-ID, KEY = "0123456789abcdef", "00112233445566778899aabbccddeeff"
+KEY = "00112233445566778899aabbccddeeff"
 MODIFY = "20240102030405.123456789"
 
 
@@ -27,8 +27,8 @@ def version(content: bytes) -> str:
     return f"v{digest(content)[:8]}"
 
 
-def proof(tag: int) -> str:
-    return hmac.new(bytes.fromhex(KEY), f"{ID}.{tag:010}".encode(), "sha256").hexdigest()
+def proof(id: str, tag: int) -> str:
+    return hmac.new(bytes.fromhex(KEY), f"{id}.{tag:010}".encode(), "sha256").hexdigest()
 
 
 class Talk(Conversation):
@@ -79,6 +79,7 @@ class NativeServer(FakeServer):
 
     def __init__(self, files: dict[str, bytes] | None = None, context: ssl.SSLContext | None = None) -> None:
         super().__init__(files, context)
+        self.id = "0123456789abcdef"
         self.parts: dict[str, bytes] = {}
         self.failed: set[str] = set()
         self.opened: list[int] = []
@@ -135,10 +136,12 @@ class NativeServer(FakeServer):
         words = line.split()
         assert words[0] == b"DATA"
         id, _, tag10 = words[1].partition(b".")
-        assert (id.decode(), len(tag10)) == (ID, 10)
+        assert len(tag10) == 10
+        if id.decode() != self.id:
+            return
         tag = int(tag10)
         if self.context is None:
-            assert words[2].decode() == proof(tag)
+            assert words[2].decode() == proof(self.id, tag)
         else:
             assert len(words) == 2
             secure = trio.SSLStream(stream, self.context, server_side=True)
@@ -146,7 +149,7 @@ class NativeServer(FakeServer):
             inside = b""
             while not inside.endswith(b"\n"):
                 inside += await secure.receive_some(72 - len(inside))
-            assert inside == f"PROOF {proof(tag)}\r\n".encode()
+            assert inside == f"PROOF {proof(self.id, tag)}\r\n".encode()
             self.resumed.append(bool(secure.session_reused))
             stream = secure
         self.opened.append(tag)
@@ -180,7 +183,11 @@ class NativeServer(FakeServer):
 
     async def do_OPTS(self, talk: Conversation, argument: str) -> None:
         if argument == "FTLITE 1":
-            await talk.say(f"200 FTLITE 1 id={ID};key={KEY};{self.granted}")
+            self.id = f"{int(self.id, 16) + 1:016x}"
+            self.streams.clear()
+            for over in self.over.values():
+                over.set()
+            await talk.say(f"200 FTLITE 1 id={self.id};key={KEY};{self.granted}")
         else:
             await talk.do_OPTS(argument)
 
@@ -220,6 +227,9 @@ class NativeServer(FakeServer):
         await self.tagged(talk, "MLSD", argument)
 
     async def do_ABOR(self, talk: Conversation, argument: str) -> None:
+        if not argument:
+            await talk.do_ABOR(argument)
+            return
         number = int(argument.removeprefix("tag=").rstrip(";"))
         tag = self.tags.get(number)
         if tag is None:
@@ -228,6 +238,10 @@ class NativeServer(FakeServer):
         tag.scope.cancel()
         await tag.say(426, "kind=aborted;", "ended")
         await talk.say("226 aborted")
+
+    async def do_APPE(self, talk: Conversation, argument: str) -> None:
+        self.files[talk.path(argument)] += await talk.receive_data()
+        await talk.say("226 done")
 
     async def run(self, tag: Tag) -> None:
         self.busy += 1
