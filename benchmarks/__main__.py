@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, metavar="DIR", help="where files lie; /dev/shm unless given")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table between the marks of this page")
     given = parser.parse_args(arguments)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # commands are measured as people run them, compiled
     if unknown := set(given.names) - set(MEASURES):
         parser.error(f"not known: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     size = (given.size or (256 if given.quick else 1024)) << 20

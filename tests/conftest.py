@@ -12,6 +12,9 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+# Commands run as they do for people: whoever wants no bytecode beside the sources does not mean to compile each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
