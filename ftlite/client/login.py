@@ -101,14 +101,14 @@ async def open_session(target: Target, nursery: trio.Nursery) -> Session:
         asked = trio.current_time()
         features = await _features(control)
         rtt = trio.current_time() - asked
-        await _prepare(control, target, features)
+        offer = _offer(target, features, clear=plan is None)
+        last = await _prepare(control, target, features, offer)
         session = Session(
             control, target.thing, target.address.host, greeting, features, plan, target.stall_timeout,
             target.connect_timeout, target.proxy,
         )  # fmt: skip
-        offer = _offer(target, features, clear=plan is None)
         if offer is not None:
-            session.native = await switch_on(control, target.thing, offer, rtt=rtt, stall=target.stall_timeout)
+            session.native = switch_on(control, target.thing, offer, last, rtt=rtt, stall=target.stall_timeout)
             implicit = target.address.scheme is Scheme.FTPS
             session.data = Dialler(
                 session, session.native, target.address.effective_port, nursery, implicit=implicit, spares=target.spares
@@ -256,10 +256,11 @@ async def _protect_data(control: Control, target: Target) -> None:
     await _expect(control, target, "PROT", "P")
 
 
-async def _expect(control: Control, target: Target, name: str, argument: str) -> None:
+async def _expect(control: Control, target: Target, name: str, argument: str) -> Reply:
     answer = await control.ask(name, argument)
     if not answer.completed:
         raise from_reply(target.thing, f"{name} {argument}", answer)
+    return answer
 
 
 async def _features(control: Control) -> Features:
@@ -268,8 +269,9 @@ async def _features(control: Control) -> Features:
     return parse_features(answer) if answer.completed else Features({})
 
 
-async def _prepare(control: Control, target: Target, features: Features) -> None:
-    """Switch on what is offered and wanted, and the binary type."""
+async def _prepare(control: Control, target: Target, features: Features, offer: Offer | None) -> Reply:
+    """Switch on what is offered and wanted, the binary type, and last of all the native dialect where there is an
+    `offer` of it. Returns the last reply."""
     commands = [("CLNT", "ftlite")] if features.has("CLNT") else []
     if features.has("UTF8"):
         commands.append(("OPTS", "UTF8 ON"))
@@ -278,13 +280,18 @@ async def _prepare(control: Control, target: Target, features: Features) -> None
         wanted = [fact for fact in _FACTS if fact in offered]
         if wanted:
             commands.append(("OPTS", "MLST " + "".join(f"{fact};" for fact in wanted)))
-    if features.has("FTLITE"):  # who speaks native takes commands as they come: one round trip for all of these
-        for pending in [await control.send(name, argument) for name, argument in commands]:
-            await pending.done()
-    else:
+    if offer is None:
         for name, argument in commands:
             await control.ask(name, argument)
-    await _expect(control, target, "TYPE", "I")
+        return await _expect(control, target, "TYPE", "I")
+    # Who speaks native takes commands as they come: one round trip for all of these.
+    commands += [("TYPE", "I"), ("OPTS", "FTLITE 1")]
+    sent = [await control.send(name, argument) for name, argument in commands]
+    answers = [await pending.done() for pending in sent]
+    for (name, argument), answer in zip(commands[-2:], answers[-2:], strict=True):
+        if not answer.completed:
+            raise from_reply(target.thing, f"{name} {argument}", answer)
+    return answers[-1]
 
 
 def _offer(target: Target, features: Features, *, clear: bool) -> Offer | None:

@@ -15,7 +15,7 @@ import trio
 from attrs import define, field
 
 from ftlite.client.control import Control, Pending
-from ftlite.client.errors import ClientError, Outcome, from_refusal, from_reply
+from ftlite.client.errors import ClientError, Outcome, from_refusal
 from ftlite.client.success import cut_off
 from ftlite.protocol.errors import ProtocolError
 from ftlite.protocol.native.answers import Answer, Begun, Refusal, Told
@@ -204,15 +204,12 @@ class Native:
         return running.answer
 
 
-async def switch_on(control: Control, thing: str, offer: Offer, *, rtt: float, stall: float) -> Native:
-    """Speak native from now on: OPTS FTLITE 1 (docs/protocol.md s.2).
+def switch_on(control: Control, thing: str, offer: Offer, answer: Reply, *, rtt: float, stall: float) -> Native:
+    """Speak native from now on: `answer` is that to OPTS FTLITE 1 (docs/protocol.md s.2).
 
     Raises:
-        ClientError: the server offers it and refuses it, or answers what cannot be read.
+        ClientError: PROTOCOL, when it grants nothing that can be read.
     """
-    answer = await control.ask("OPTS", "FTLITE 1")
-    if not answer.completed:
-        raise from_reply(thing, "OPTS FTLITE", answer)
     try:
         grant = Grant.parse(answer)
     except ProtocolError as error:
