@@ -135,3 +135,51 @@ def test_digests_of_many_files_come_in_order(at: Served, spot: str, ftlite: Ftli
     )
     missing = ftlite("hash", at.url(f"{spot}/f00"), at.url(f"{spot}/nix"))
     assert (missing.code, len(missing.out.splitlines())) == (8, 1)
+
+
+def killed_in_the_middle(words: list[str], part: Path) -> None:
+    """Run a slow transfer and kill -9 it when a few MiB of it are in what `part` matches."""
+    process = later(*words, "--limit-rate", "20M")
+    deadline = time.monotonic() + 60
+    while not any(path.is_file() and path.stat().st_size > 3 << 20 for path in part.parent.glob(part.name)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_a_killed_download_goes_on(at: Served, spot: str, ftlite: Ftlite) -> None:
+    data = os.urandom(40 << 20)
+    (at.root / spot / "big").write_bytes(data)
+    killed_in_the_middle(["get", at.url(f"{spot}/big"), "got"], Path(".got*"))
+    assert not Path("got").exists()
+    said = events(ftlite("get", at.url(f"{spot}/big"), "got", "--json").out)[0]
+    assert Path("got").read_bytes() == data
+    assert said["verified"] == "digest"
+    assert int(str(said["offset"])) > 2 << 20
+    assert said["bytes"] == len(data) - int(str(said["offset"]))
+    assert os.listdir() == ["got"]
+
+
+def test_a_killed_upload_goes_on(at: Served, spot: str, ftlite: Ftlite) -> None:
+    data = os.urandom(60 << 20)
+    Path("big").write_bytes(data)
+    process = later("put", "big", at.url(f"{spot}/big"), "--limit-rate", "30M")
+    deadline = time.monotonic() + 60
+    while _held(at) < 35 << 20:  # beyond two checkpoints
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+    assert not (at.root / spot / "big").exists()
+    said = events(ftlite("put", "big", at.url(f"{spot}/big"), "--json").out)[0]
+    assert (at.root / spot / "big").read_bytes() == data
+    assert (said["verified"], said["skipped"]) == ("digest", False)
+    assert int(str(said["offset"])) >= 16 << 20
+
+
+def _held(at: Served) -> int:
+    """Bytes in the parts of the server."""
+    return sum(path.stat().st_size for path in at.root.glob(".ftlite/**/*") if path.is_file())
