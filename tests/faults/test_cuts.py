@@ -59,6 +59,7 @@ def standing(
 def lane(standing: tuple[Running, Relay], ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     server, relay = standing
     monkeypatch.setenv("FTLITE_PASSWORD", server.password)
+    monkeypatch.setenv("FTLITE_DIALECT", "stock")  # the relay cuts what comes to passive ports
     if server.certificate is None:
         monkeypatch.setenv("FTLITE_TLS", "off")
     else:
