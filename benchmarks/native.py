@@ -15,9 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import trio
+
 from benchmarks.measures import Row
 from benchmarks.process import peak
-from benchmarks.stage import Stage
+from benchmarks.relay import far_away
+from benchmarks.stage import SMALL_FILES, Stage
+from ftlite import connect
 from tests.peers.servers import Running, Tls
 
 SMALL = 4096
@@ -127,11 +131,11 @@ def _trees(stage: Stage, count: int, factor: int) -> list[Row]:
         lftp(peer, f"mirror -P4 t {back}")
 
     rounds = 2 if stage.quick else 3
-    limit = {"tar": (tar, _gone(copied))}
-    up = in_turn(rounds, {"ftlite": (put, _gone(there)), "lftp": (mirror_up, _gone(theirs))} | limit)
+    limit: dict[str, tuple[Deed, Deed]] = {"tar": (tar, _gone(copied))}
+    up = in_turn(rounds, limit | {"ftlite": (put, _gone(there)), "lftp": (mirror_up, _gone(theirs))})
     put()
     mirror_up()
-    down = in_turn(rounds, {"ftlite": (get, _gone(back)), "lftp": (mirror_down, _gone(back))} | limit)
+    down = in_turn(rounds, limit | {"ftlite": (get, _gone(back)), "lftp": (mirror_down, _gone(back))})
     _gone(there, theirs, tree)()
     return [_tree_row("put", count, up, factor), _tree_row("get", count, down, factor)]
 
@@ -148,7 +152,7 @@ def verified(stage: Stage) -> list[Row]:
     size, name, back = stage.size, "v.bin", stage.directory / "v.bin"
     address, there = url(server, name), server.root / name
     plain = {"FTLITE_DIALECT": "stock", "FTLITE_REQUIRE": "size"}
-    blake = {"FTLITE_HASH": "blake3"}
+    blake = {"FTLITE_DIGEST": "blake3"}
     login = f"{server.user}:{server.password}"
     target = f"ftp://{server.host}:{server.port}/{name}"
 
@@ -199,6 +203,79 @@ def _verified_row(verb: str, rates: dict[str, float], least: float) -> Row:
     met = rates["ftlite"] >= least * plain and rates["blake3"] >= 0.7 * plain and rates["ftlite"] > rates["curl"]
     goal = f"sha256 {least:g} and blake3 0.7 of unverified, ahead of curl with sha256sum"
     return Row(f"{verb} of a large file, verified", "MiB/s", rates, (goal, met))
+
+
+def many(stage: Stage) -> list[Row]:
+    """Separate small files through one session: native with 16 in flight, and the stock way, one after the other."""
+    server = stage.servers["ftlite", Tls.OFF]
+    rows = []
+    with far_away(server.host, server.port, 10) as port:
+        for where, at, factor, count in (("on loopback", server.port, 1, 1000), ("10 ms away", port, 8, 100)):
+            rates: dict[str, list[float]] = {"native": [], "stock": []}
+            place = stage.directory / "many"
+            place.mkdir(exist_ok=True)
+            for _ in range(3):
+                for dialect, found in rates.items():
+                    sent = count if dialect == "stock" or factor == 1 else 10 * count
+                    found.append(sent / trio.run(_small_gets, server, at, dialect, sent, place))
+            values = {name: median(found) for name, found in rates.items()}
+            goal = (f"{factor} x stock", values["native"] >= factor * values["stock"])
+            rows.append(Row(f"4 KiB files, 16 in flight, {where}", "files/s", values, goal))
+    return rows
+
+
+async def _small_gets(server: Running, port: int, dialect: str, count: int, place: Path) -> float:
+    """Seconds for so many files, session opened before; the stock dialect of one session does one at a time."""
+    async with connect(
+        f"ftp://{server.user}@{server.host}:{port}", password=server.password, tls="off", dialect=dialect
+    ) as client:
+        await client.get("small0", place / "warm")
+        numbers = iter(range(count))
+
+        async def fetch(lane: int) -> None:
+            for number in numbers:
+                await client.get(f"small{number % SMALL_FILES}", place / f"{lane}")
+
+        began = time.perf_counter()
+        async with trio.open_nursery() as nursery:
+            for lane in range(16 if dialect == "native" else 1):
+                nursery.start_soon(fetch, lane)
+        return time.perf_counter() - began
+
+
+def first_byte(stage: Stage) -> list[Row]:
+    """From asking to the first byte, over a way of 50 ms, in round trips."""
+    rows = []
+    for label, tls, spares, dialect, most in (
+        ("clear", Tls.OFF, 0, "native", 2),
+        ("TLS", Tls.EXPLICIT, 0, "native", 3),
+        ("TLS, with a spare", Tls.EXPLICIT, 1, "native", 1),
+        ("stock, clear (its data connection goes round the relay)", Tls.OFF, 0, "stock", 0),
+    ):
+        server = stage.servers["ftlite", tls]
+        with far_away(server.host, server.port, 50) as port:
+            trips = trio.run(_first_byte, server, port, spares, dialect) / 0.05
+        goal = (f"{most}", trips <= most + 0.5) if most else None
+        rows.append(Row(f"first byte of a GET, {label}", "round trips", {"ftlite": trips}, goal, digits=1))
+    return rows
+
+
+async def _first_byte(server: Running, port: int, spares: int, dialect: str) -> float:
+    cacert = server.certificate.authority if server.certificate is not None else None
+    took = []
+    async with connect(
+        f"ftp://{server.user}@{server.host}:{port}", password=server.password, cacert=cacert, spares=spares,
+        tls="off" if server.tls is Tls.OFF else "required", dialect=dialect,
+    ) as client:  # fmt: skip
+        for _ in range(5):
+            await trio.sleep(0.4)  # until a spare stands
+            began = time.perf_counter()
+            async with client.download("small0") as download:
+                await anext(aiter(download))
+                took.append(time.perf_counter() - began)
+                async for _rest in download:
+                    pass
+    return median(took)
 
 
 def flat(stage: Stage) -> list[Row]:

@@ -11,6 +11,18 @@ from benchmarks.measures import Row
 from benchmarks.stage import NAMES, Stage
 
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_NATIVE_BEGIN, _NATIVE_END = "<!-- measured natively: begin -->", "<!-- measured natively: end -->"
+
+
+def native_table(rows: list[Row]) -> str:
+    """Markdown: a line each; every row names what it was compared with."""
+    lines = ["| measured | unit | figures | goal | met |", "|---|---|---|---|---|"]
+    for row in rows:
+        figures = ", ".join(f"{name} {value:,.{row.digits}f}" for name, value in row.values.items())
+        goal, met = row.goal or ("", True)
+        verdict = ("yes" if met else "**no**") if goal else ""
+        lines.append(f"| {row.what} | {row.unit} | {figures} | {goal} | {verdict} |")
+    return "\n".join(lines)
 
 
 def table(rows: list[Row]) -> str:
@@ -44,10 +56,11 @@ def circumstances(stage: Stage) -> str:
     )
 
 
-def write(page: Path, text: str) -> None:
+def write(page: Path, text: str, *, native: bool = False) -> None:
     """Puts `text` between the marks of `page`; ValueError when it has none."""
+    begin, end = (_NATIVE_BEGIN, _NATIVE_END) if native else (_BEGIN, _END)
     old = page.read_text(encoding="utf-8")
-    between = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
+    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not between.search(old):
-        raise ValueError(f"{page} has no {_BEGIN} and {_END}")
-    page.write_text(between.sub(lambda _: f"{_BEGIN}\n{text}\n{_END}", old), encoding="utf-8")
+        raise ValueError(f"{page} has no {begin} and {end}")
+    page.write_text(between.sub(lambda _: f"{begin}\n{text}\n{end}", old), encoding="utf-8")
