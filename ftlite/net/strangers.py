@@ -7,6 +7,7 @@ each read asks for exactly what is missing. Whatever else comes first belongs to
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import trio
 
@@ -14,7 +15,37 @@ from ftlite.net.errors import Kind, NetError
 from ftlite.net.wire import Wire
 from ftlite.protocol.native.lines import FirstLine
 
+_DATA = b"DATA "
 _MOST = 256  # more than any first line has
+
+
+def greet(wire: Wire, text: bytes) -> None:
+    """Send the greeting, and wait for nothing.
+
+    Where a data line is there already, it leaves with what is sent next: content, or TLS. `flush` sends it alone.
+
+    Raises:
+        NetError: LOST when the peer is gone, or took a part only.
+    """
+    flags = 0
+    try:
+        if wire.socket.recv(len(_DATA), socket.MSG_PEEK) == _DATA:
+            flags = getattr(socket, "MSG_MORE", 0)
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        raise NetError(Kind.LOST, f"the connection was lost: {error.strerror}") from error
+    try:
+        if wire.socket.send(text, flags) != len(text):
+            raise BlockingIOError("no room for a greeting")
+    except OSError as error:
+        raise NetError(Kind.LOST, f"the client took no greeting: {error.strerror}") from error
+
+
+def flush(wire: Wire) -> None:
+    """Let a greeting go that waits for what is sent next."""
+    with suppress(OSError):  # whoever uses the wire will be told
+        wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # which pushes what is held
 
 
 async def first_line(wire: Wire, patience: float) -> FirstLine:

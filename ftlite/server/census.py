@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 
 from attrs import define, field
 
@@ -12,6 +13,7 @@ from ftlite.protocol.addresses import normal_host
 from ftlite.protocol.errors import BadAddress
 
 
+@lru_cache(maxsize=4096)
 def neighbourhood(host: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 that one IPv6 subscriber has."""
     try:

@@ -14,6 +14,7 @@ import trio
 from attrs import define, field, frozen
 
 from ftlite.net.errors import NetError
+from ftlite.net.strangers import flush
 from ftlite.net.wire import Wire
 from ftlite.protocol.errors import BadCommand
 from ftlite.protocol.native.feature import Grant
@@ -39,9 +40,10 @@ class Protection:
 
 @define(eq=False)
 class Slot:
-    """Where a running tag gets its data connection."""
+    """Where a running tag gets its data connection; `down`: content goes to the client, and begins it."""
 
     tag: int
+    down: bool
     wire: Wire | None = None
     came: trio.Event = field(factory=trio.Event)
 
@@ -92,9 +94,9 @@ class NativeSession:
         """Use `tag` up for a command; False when it is none that a command may have now."""
         return tag not in self._given_up and self._tags.take(tag)
 
-    def open(self, tag: int) -> Slot:
+    def open(self, tag: int, *, down: bool) -> Slot:
         """`tag` is for a transfer: its data connection may come, or is there already."""
-        slot = Slot(tag)
+        slot = Slot(tag, down)
         early = self._early.pop(tag, None)
         if early is not None:
             slot.wire = early.wire
@@ -212,6 +214,8 @@ class NativeSession:
 
     def _keep(self, wire: Wire, tag: int) -> None:
         slot = self._slots.get(tag)
+        if not wire.tls and (slot is None or not slot.down):
+            flush(wire)  # the client may want to have read the greeting before it ends an upload
         if slot is None:
             until = trio.current_time() + self._services.config.limits.spare
             self._early[tag] = _Early(wire, until)

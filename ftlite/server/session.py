@@ -210,7 +210,10 @@ class Session:
 
     def endings_full(self) -> bool:
         """Whether too many ends are looked for already for `end_later` to take another."""
-        return len(self._ending) >= _ENDING
+        most = _ENDING if self.native is None else _ENDING + self.services.config.limits.transfers
+        if len(self._ending) >= most:
+            self.look_for_ends()
+        return len(self._ending) >= most
 
     def end_later(self, wire: Wire) -> None:
         """Our end is told on `wire`; look for the client's when the next command comes.

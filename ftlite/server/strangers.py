@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ftlite.net.errors import Kind, NetError
-from ftlite.net.strangers import first_line, first_octet
+from ftlite.net.strangers import first_line, first_octet, greet
 from ftlite.net.wire import Wire
 from ftlite.protocol.errors import BadCommand
 from ftlite.protocol.native.lines import FirstLine, FirstLineKind
@@ -66,9 +66,7 @@ class Strangers:
         self._enter(peer)
         try:
             if not implicit:
-                text = greeting.encode()
-                if wire.send(text) != len(text):  # the first thing in an empty buffer
-                    raise NetError(Kind.LOST, "the client took no greeting")
+                greet(wire, greeting.encode())
                 return await first_line(wire, self._patience)
             octet = await first_octet(wire, self._patience)
             if octet in (b"", _TLS):

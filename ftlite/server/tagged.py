@@ -33,6 +33,7 @@ from ftlite.storage.granted import Granted
 from ftlite.storage.local import LocalStore
 
 T = TypeVar("T")
+_MOMENT = 0.05  # seconds
 _FEW = 64 * 1024
 _SAY_AGAIN = 10.0  # seconds between signs of life while no bytes move
 
@@ -83,6 +84,7 @@ class Tagged:
         stage: what it does while no bytes move; None: they do, or may.
         state: where it is in the table of s.6.
         stated: the client's DONE, once it is here.
+        held: replies that leave together with the last one.
         verdict: what it ends with when it is cancelled, if not by ABOR.
         firm: it cannot be taken back any more (the name is being given).
     """
@@ -103,6 +105,7 @@ class Tagged:
     state: ServerTag = field(factory=ServerTag)
     stated: DoneRequest | None = None
     has_stated: trio.Event = field(factory=trio.Event)
+    held: tuple[Reply, ...] = ()
     verdict: Refusal | None = None
     firm: bool = False
 
@@ -204,6 +207,15 @@ class Tagged:
         self.moved_at = trio.current_time()
         return slot.wire
 
+    async def join_soon(self) -> Wire | None:
+        """The data connection, if it is here or comes within a moment: then a reply can wait for what follows it."""
+        slot = self.slot
+        assert slot is not None, "a tag without data waits for a data connection"
+        if slot.wire is None:
+            with trio.move_on_after(_MOMENT):
+                await slot.came.wait()
+        return None if slot.wire is None else await self.join()
+
     async def end(self, sent: int) -> None:
         """End the data connection; after few bytes, which the client surely takes, nobody waits until it has."""
         assert self.slot is not None
@@ -213,8 +225,14 @@ class Tagged:
             await wire.finish()
         else:
             await wire.tell_end()
-            self.session.end_later(wire)
-            self.slot.wire = None
+            self.end_later()
+
+    def end_later(self) -> None:
+        """Our end is told; the client's is looked for by the session, later."""
+        assert self.slot is not None
+        assert self.slot.wire is not None
+        self.session.end_later(self.slot.wire)
+        self.slot.wire = None
 
     def flow(self, direction: str) -> Flow:
         """The terms of its transfer, "down" or "up"."""

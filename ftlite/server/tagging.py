@@ -13,7 +13,7 @@ from ftlite.net.errors import NetError
 from ftlite.protocol.errors import ProtocolError
 from ftlite.protocol.native.answers import Refusal, Working, refuse
 from ftlite.protocol.native.requests import AbortRequest, DoneRequest, Request
-from ftlite.protocol.native.tags import Event
+from ftlite.protocol.native.tags import MOVES, Event, Moves
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.text import join
 from ftlite.server.refusals import Known, Unwilling, for_tag
@@ -89,7 +89,7 @@ class Tagging:
             await self._session.say(row.verb, refuse(request.tag, "too-many", full).to_reply())
             return
         path = join(self._session.cwd, getattr(request, "path", None) or ".")
-        slot = native.open(request.tag) if row.data else None
+        slot = native.open(request.tag, down=MOVES[type(request)] is Moves.DOWN) if row.data else None
         if slot is None:
             native.close(request.tag)
         tagged = Tagged(self._session, native, request, row, path, slot)
@@ -114,7 +114,7 @@ class Tagging:
             if tagged.scope.cancelled_caught and tagged.verdict is not None:
                 answer = tagged.verdict.to_reply()
             tagged.state.step(Event.REFUSAL if answer.code >= 400 else Event.SUCCESS)
-            await tagged.say(answer)
+            await tagged.say(*tagged.held, answer)
         finally:
             del self._session.tagged[tagged.tag]
             tagged.native.close(tagged.tag)

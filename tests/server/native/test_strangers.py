@@ -14,7 +14,7 @@ import trio.testing
 from ftlite.config.models import Endpoint, TlsConfig, TlsMode
 from ftlite.net.tls import ServerTls, ensure_self_signed
 from ftlite.server import EventLog, Server
-from tests.server.native.support import Native, closed, in_thread, logged, native, native_server, read_all, until
+from tests.server.native.support import Native, in_thread, logged, native, native_server, read_all, until
 from tests.server.support import Box, Talker, config_for, served_pair, serving
 
 
@@ -249,8 +249,7 @@ async def test_a_greeting_is_read_before_anything_else_is_needed(root: Path) -> 
 
 async def test_a_stranger_that_knows_no_id_gets_no_octet(root: Path) -> None:
     async with native_server(root) as (box, client):
-        sock = await client.dialled(1, id="f" * 16)
-        assert await closed(sock)
+        assert await client.refused(1, id="f" * 16)
         other = await native(box)
         assert other.id != client.id
         assert other.key != client.key

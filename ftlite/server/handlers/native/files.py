@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import trio
 from attrs import frozen
 
-from ftlite.movers import send_file, send_hashed
+from ftlite.movers import read_cached, send_file, send_hashed
 from ftlite.movers.flow import SMALL
 from ftlite.protocol.native.answers import Begun, Moved
 from ftlite.protocol.native.requests import GetRequest
 from ftlite.protocol.native.tags import Event
 from ftlite.protocol.native.values import Digests
 from ftlite.protocol.replies import Reply
+from ftlite.server.handlers.small import MOST
 from ftlite.server.hashing import hasher, stored_name
 from ftlite.server.refusals import Unwilling
 from ftlite.server.tagged import Tagged
@@ -69,6 +71,8 @@ async def get(tagged: Tagged) -> Reply:
 async def _send(tagged: Tagged, opened: _Opened, offset: int, begun: Reply) -> tuple[int, str]:
     """Say `begun` and send from `offset` on; bytes sent, and the digest of the whole file."""
     source = opened.source
+    if (digest := await _send_small(tagged, source, offset, begun)) is not None:
+        return source.size, digest
     await tagged.say(begun)
     wire = await tagged.join()
     flow = tagged.flow("down")
@@ -82,6 +86,32 @@ async def _send(tagged: Tagged, opened: _Opened, offset: int, begun: Reply) -> t
     tagged.state.step(Event.END)
     await tagged.end(moved)
     return moved, digest
+
+
+async def _send_small(tagged: Tagged, source: Source, offset: int, begun: Reply) -> str | None:
+    """Send a file that is at hand in one go, and `begun` with the last reply; its digest. None: it is to be sent as
+    any other.
+
+    A packet and a thread hop cost as much as the few bytes themselves.
+    """
+    if offset or source.size > MOST or tagged.session.pace("down") is not None:
+        return None
+    data = read_cached(source.fd, 0, source.size)
+    if data is None or len(data) != source.size:
+        return None
+    wire = await tagged.join_soon()
+    if wire is None or wire.tls or tagged.session.endings_full():
+        return None
+    if wire.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < 2 * len(data):
+        return None
+    fresh = hasher(tagged.request.hash)
+    fresh.update(data)
+    wire.send_last(data)
+    tagged.held = (begun,)
+    tagged.note_progress(len(data))
+    tagged.state.step(Event.END)
+    tagged.end_later()
+    return str(fresh.hexdigest())
 
 
 def changed(source: Source) -> bool:
