@@ -240,10 +240,16 @@ class Client:
         the old file, and its bytes must never become the beginning of the new one."""
 
         async def attempt(session: Session, number: int) -> Transferred:
-            if session.native is not None:
-                return await native_files.put(session, local, remote, terms)
-            again = evolve(terms, if_absent=False) if number else terms  # what stands there now may be our own
-            return await files.put(session, local, remote, again)
+            put = files.put if session.native is None else native_files.put
+            try:
+                return await put(session, local, remote, terms)
+            except ClientError as error:
+                if not (number and terms.if_absent and error.outcome is Outcome.EXISTS):
+                    raise
+                landed = await files.landed(session, local, remote)  # by an attempt whose confirmation was lost
+                if landed is None:
+                    raise
+                return landed
 
         result = await self._attempts(attempt)
         if result.on_trust and self.notice is not None:

@@ -381,6 +381,27 @@ def check_unchanged(fd: int, held: os.stat_result, local: Path) -> None:
         raise ClientError(Outcome.INTEGRITY, f"{local} changed while it was sent", transient=True)
 
 
+async def landed(session: Session, local: Path, remote: str) -> Transferred | None:
+    """What stands at `remote` is this file, by a digest; None: it is not, or the server states none."""
+    algorithm = digests.best_algorithm(session)
+    if algorithm is None:
+        return None
+    fd, held = await trio.to_thread.run_sync(open_source, local)
+    try:
+        theirs = await digests.remote_digest(session, remote, algorithm)
+        ours = await trio.to_thread.run_sync(digests.local_digest, fd, algorithm, str(local))
+    except ClientError as error:
+        if error.reply is None:
+            raise
+        return None
+    finally:
+        os.close(fd)
+    if ours != theirs:
+        return None
+    digest, size = f"{algorithm}:{ours}", held.st_size
+    return Transferred(remote, str(local), 0, size, size, Verified.DIGEST, digest=digest, skipped=True)
+
+
 async def keep_facts(session: Session, remote: str, modify_ns: int, mode: int) -> None:
     """Give the remote file its time and mode, where the server can; what it refuses once it is not asked again."""
     verb = "MFMT" if session.features.has("MFMT") else "MDTM"  # vsftpd and others set times by a longer MDTM

@@ -117,6 +117,11 @@ class Running(Pending):
             await self.control.close()
         return error
 
+    @property
+    def given_up(self) -> bool:
+        """It was ended by our ABOR, and by nothing else."""
+        return self._aborted and isinstance(self.answer, Refusal) and self.answer.kind == "aborted"
+
     def lost(self) -> ClientError:
         """Why there will be no final reply."""
         assert self.control.broken is not None

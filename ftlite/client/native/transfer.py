@@ -22,7 +22,8 @@ from ftlite.protocol.native.answers import Begun, Moved
 from ftlite.protocol.native.requests import DoneRequest, format_request
 from ftlite.protocol.native.values import Digests
 
-_LAST_WORDS = 5.0  # seconds for what the server says of a transfer whose data connection broke or was given up
+_REASON = 1.0  # seconds for what the server says by itself of a transfer whose data connection broke
+_LAST_WORDS = 5.0  # seconds for what it says of one that was given up
 
 
 @define(eq=False)
@@ -44,11 +45,15 @@ class Transfer(Active):
     async def settle(self) -> Evidence:
         """Wait for the final reply; what is known then, the server's count and digests not included.
 
-        After a broken data connection the server's word for it is waited for a few seconds: it may tell more.
+        After a broken data connection the server's word for it is waited for a moment: it may tell more. Where the
+        server has not noticed, ABOR ends the transfer there too, so that the next attempt finds its part free.
         """
         if self.ending is not Ending.CLEAN:
-            with trio.move_on_after(_LAST_WORDS if self.ending is not Ending.STALLED else 0):
-                await self._final()
+            if self.ending is not Ending.STALLED:
+                with trio.move_on_after(_REASON):
+                    await self._final()
+                if not self.running.over:
+                    await self.give_up()
             return self._evidence(silent=False)
         return self._evidence(silent=await self._final())
 
@@ -66,12 +71,11 @@ class Transfer(Active):
         if silent:  # whatever was said of it since answers our own ABOR
             return Evidence(self.thing, self.command, self.moved, self.offset, ending, None, silent)
         refusal = running.refusal()
-        if refusal is None and running.final is None:
-            if running.over:
-                refusal = running.lost()
-            elif ending is not Ending.STALLED:
-                message = f"{self.thing}: the data connection was lost after {self.moved} bytes"
-                refusal = ClientError(Outcome.PARTIAL, message, transient=True)
+        if running.final is None and running.over:
+            refusal = running.lost()
+        elif ending is not Ending.STALLED and (running.final is None or running.given_up):
+            message = f"{self.thing}: the data connection was lost after {self.moved} bytes"
+            refusal = ClientError(Outcome.PARTIAL, message, transient=True)
         return Evidence(
             self.thing, self.command, self.moved, self.offset, ending, running.final, refusal=refusal
         )

@@ -429,6 +429,33 @@ async def test_all_who_shared_it_go_on_over_one_new_session(
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("other", [False, True])
+async def test_a_name_that_our_own_lost_attempt_took_is_ours(
+    tmp_path: Path, other: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Only the confirmation of the upload was lost; with `other`, somebody else was quicker than the repetition."""
+    (tmp_path / "f").write_bytes(SMALL)
+
+    class Unconfirmed(Leaving):
+        feat = (*NativeServer.feat, "HASH SHA-256*")
+
+        async def publish(self, tag: Tag, path: str, content: bytes, moved: int) -> None:
+            self.files[path] = content[::-1] if other else content
+            await self.leave(tag, "sent")
+
+    server = Unconfirmed()
+    server.when = "sent"
+    async with server.running(), native(server, retries=1) as client:
+        if other:
+            with pytest.raises(ClientError) as caught:
+                await client.put(tmp_path / "f", "f", if_absent=True)
+            assert caught.value.outcome is Outcome.EXISTS
+        else:
+            put = await client.put(tmp_path / "f", "f", if_absent=True)
+            assert (put.verified, put.skipped) == (Verified.DIGEST, True)
+        assert server.connections == 2
+
+
 @pytest.mark.parametrize("code", ["421 going down", "999 what"])
 async def test_last_words_on_the_control_connection(tmp_path: Path, code: str) -> None:
     class Going(NativeServer):
