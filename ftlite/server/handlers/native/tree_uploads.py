@@ -159,11 +159,17 @@ async def _complete(tagged: Tagged, staging: Staging, unpacker: Unpacker, moved:
         StorageError: as `LocalStore.publish_tree`.
     """
     request: PutTreeRequest = tagged.request
-    with tagged.working("unpack"):
-        await tagged.on_disk(partial(_finish, staging, unpacker))
+    broken: TreeError | None = None
+    try:
+        with tagged.working("unpack"):
+            await tagged.on_disk(partial(_finish, staging, unpacker))
+    except TreeError as error:
+        broken = error  # an archive that was cut in clear looks so too: DONE or ABOR tells
     done, manifest = await stated(tagged), unpacker.manifest
     if done.moved != moved:
         raise Unwilling("integrity", f"{moved} bytes came, and DONE says {done.moved}.")
+    if broken is not None:
+        raise broken
     counts = manifest.entries, manifest.size
     if done.entries not in (None, counts[0]) or request.entries not in (None, counts[0]):
         raise Unwilling("integrity", f"{counts[0]} entries are here, and others were announced.")
