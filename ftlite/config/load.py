@@ -29,6 +29,9 @@ Model = TypeVar("Model")
 #: Whole numbers that are not counts, by field: how their text is read.
 _TEXTS: dict[str, typing.Callable[[str], int]] = {
     "line": parse_size,
+    "tree_size": parse_size,
+    "tree_path": parse_size,
+    "tree_free": parse_size,
     "rate_down": parse_rate,
     "rate_up": parse_rate,
     "umask": functools.partial(int, base=8),

@@ -176,7 +176,7 @@ class Server:
                 session = Session(self.services, wire, peer=peer, local=local, implicit=implicit)
                 await self._converse(Conversation(session, implicit=implicit, seen=seen, since=since))
         except Exception as error:
-            self._log.event("connection.fault", peer=peer, error=_describe(error))
+            self._log.event("session.fault", peer=peer, error=_describe(error))
         finally:
             if full is None:
                 census.leave(peer)

@@ -18,6 +18,7 @@ from ftlite.config.rights import WORDS, Right, format_rights
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| ([^|]*) \|", PAGE, re.MULTILINE))
 FIELDS = dict(keys(ServerConfig))
+SIZES = ("line", "tree_size", "tree_path", "tree_free")
 
 
 def default(key: str, field: attrs.Attribute[Any]) -> str:
@@ -38,7 +39,7 @@ def default(key: str, field: attrs.Attribute[Any]) -> str:
         return f"`{value:g} s`"
     if name == "umask":
         return f"`0o{value:03o}`"
-    return f"`{value}{' B/s' if name.startswith('rate_') else ' B' if name == 'line' else ''}`"
+    return f"`{value}{' B/s' if name.startswith('rate_') else ' B' if name in SIZES else ''}`"
 
 
 @pytest.mark.parametrize("key", FIELDS)
