@@ -126,7 +126,7 @@ async def test_a_download_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert left(tmp_path) == ["f"]
 
 
-async def test_retries_go_on_by_themselves(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+async def test_retries_go_on_by_themselves(tmp_path: Path, short_pauses: None) -> None:
     server = Cutting({"/f": BIG})
     server.cuts = 2
     async with server.running(), native(server, retries=2) as client:
@@ -279,7 +279,7 @@ async def test_what_refusals_mean(tmp_path: Path, kind: str, code: int, outcome:
     assert left(tmp_path) == []
 
 
-async def test_busy_is_tried_again(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+async def test_busy_is_tried_again(tmp_path: Path, short_pauses: None) -> None:
     (tmp_path / "f").write_bytes(SMALL)
 
     class Busy(NativeServer):

@@ -104,7 +104,7 @@ async def test_a_function_that_fails_gives_its_own_error_back(dialect: str) -> N
         assert got == BIG
 
 
-async def test_a_stream_is_repeated_only_while_nothing_of_it_is_gone(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_stream_is_repeated_only_while_nothing_of_it_is_gone(short_pauses: None) -> None:
     class Busy(NativeServer):
         refusals = 1
         breaks = 0
