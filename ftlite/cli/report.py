@@ -60,7 +60,11 @@ def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
     if report.whole:
         voice.succeeded(report.files, moved=report.moved, verified=report.verified.value)
     for path in report.skipped:
-        left_out(voice, path)
+        left_out(voice, path, whole=report.whole)
+    if report.left:
+        more = "more " if report.skipped else ""
+        voice.warn(f"{_count(report.left, f'{more}entry')} were left out: these cannot travel, or may not be read")
+        voice.event("skipped", count=report.left)
     failed = f", {len(report.failures)} failed" if report.failures else ""
     verified = f"; verified: {report.verified.value}" if report.files else ""
     same = " (there already)" if report.same else ""
@@ -70,9 +74,12 @@ def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
     )
 
 
-def left_out(voice: Voice, path: str) -> None:
-    """`path` of a tree does not travel."""
-    voice.warn(f"{path} was left out: FTP carries files and directories, and links to files as the files")
+def left_out(voice: Voice, path: str, *, whole: bool = False) -> None:
+    """`path` of a tree does not travel. `whole`: the rest of it did, as one."""
+    why = "FTP carries files and directories, and links to files as the files"
+    if whole:
+        why = "it may not be read, or is no file, directory or link within the tree, or its name cannot travel"
+    voice.warn(f"{path} was left out: {why}")
     voice.event("skipped", path=path)
 
 

@@ -58,7 +58,8 @@ class TreeReport:
         moved: payload bytes.
         verified: the least of all files; NONE for a tree without files.
         failures: what did not go well.
-        skipped: relative paths left out because FTP or this client cannot carry them.
+        skipped: relative paths left out because FTP or this client cannot carry them, or because they cannot be read.
+        left: how many more were left out, whose names are not told.
         whole: it went as one transfer, all or nothing; `same`: and stood there already.
     """
 
@@ -68,6 +69,7 @@ class TreeReport:
     verified: Verified
     failures: tuple[TreeFile, ...] = ()
     skipped: tuple[str, ...] = ()
+    left: int = 0
     whole: bool = False
     same: bool = False
 
