@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from ftlite.client import Client, ClientError, Outcome, Verified
+from ftlite.client.native import data
 from tests.client.native.fake import NativeServer, native
 from tests.client.relay import Relay
 
@@ -18,10 +19,6 @@ BIG = bytes(range(256)) * 12_000
 
 def left(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
-
-
-def tags(server: NativeServer) -> list[int]:
-    return [tag.number for tag in server.asked]
 
 
 @pytest.mark.parametrize(
@@ -205,9 +202,18 @@ async def test_a_spare_that_the_server_closed_is_not_used(
         await spared(client, server, 2)
 
 
-async def test_without_being_asked_there_is_no_spare_on_a_short_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("far", [False, True])
+async def test_unasked_one_is_kept_on_a_long_way_once_there_is_a_second_transfer(
+    tmp_path: Path, far: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_FAR", 0.0 if far else 1e9)
     server = NativeServer({"/f": SMALL})
-    async with server.running(), native(server, spares=0) as client:
-        for _ in range(3):
-            await client.get("f", tmp_path / "f")
-    assert sorted(server.opened) == tags(server)
+    async with server.running(), native(server) as client:
+        await client.get("f", tmp_path / "f")
+        assert len(server.opened) == 1
+        await client.get("f", tmp_path / "f")
+        if far:
+            await spared(client, server, 1)
+        before = list(server.opened)
+        await client.get("f", tmp_path / "f")
+        assert (server.asked[-1].number in before) is far
