@@ -118,7 +118,8 @@ async def test_an_upload_goes_on_after_the_entries_that_stand(root: Path) -> Non
         await client.hear(tag)
         sock = await client.dialled(tag)
         await in_thread(partial(write_all, sock, data[: len(data) // 2]))
-        assert (await client.final(tag)).kind == "malformed"
+        assert (await client.ask(f"ABOR tag={tag};"))[0] == 226
+        assert (await client.final(tag)).kind == "aborted", "whether that was all, DONE would have told"
         assert not (root / "tree").exists()
         entries, whole = digest(FILES)
         tag = client.tag()
