@@ -1,4 +1,4 @@
-"""The main job, shown: a directory goes to a server over TLS and comes back, and both are the same in the end.
+"""The main job, shown: a directory goes to a server over TLS, once, is replaced in one step, and comes back the same.
 
 Only the `ftlite` command is used, as a person would use it. Everything lives in one temporary directory; the server
 listens on loopback, on a port that the system chooses, and is stopped at the end whatever happens.
@@ -6,6 +6,7 @@ listens on loopback, on a port that the system chooses, and is stopped at the en
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
@@ -51,7 +52,7 @@ def make_tree(root: Path) -> None:
     (root / "notes.txt").write_text("Grüße aus Köln\n", encoding="utf-8")
     (root / "run.sh").write_text("#!/bin/sh\necho hello\n")
     (root / "run.sh").chmod(0o755)
-    (root / "latest.txt").symlink_to("notes.txt")  # FTP knows no links: it travels as the file it leads to
+    (root / "latest.txt").symlink_to("notes.txt")
     for number in range(8):
         (root / f"page {number}.html").write_bytes(noise.randbytes(noise.randrange(100, 90_000)))
 
@@ -85,8 +86,12 @@ def there_and_back(original: Path, back: Path, facts: dict[str, str]) -> None:
     os.environ["FTLITE_PIN"] = facts["pin"]
     album = f"ftp://{facts['account']}@127.0.0.1:{facts['port']}/album"
 
-    title("Send a directory, over two connections.")
-    run(FTLITE, "put", "-r", "-v", "-P", "2", str(original), album)
+    title("Send a directory: one transfer, through the port that the server listens on and no other.")
+    run(FTLITE, "put", "-r", "-v", str(original), album)
+
+    title("Send it again: the server has it, byte by byte, so none is sent.")
+    told = run(FTLITE, "put", "-r", str(original), album, said=True)
+    assert "there already" in told, told
 
     title("Look at it there.")
     run(FTLITE, "ls", "-lh", album)
@@ -97,22 +102,36 @@ def there_and_back(original: Path, back: Path, facts: dict[str, str]) -> None:
     run("sha256sum", "--check", "--quiet", "--strict", "-", text=names, cwd=original)
     print(f"{len(names.splitlines())} digests match")
 
+    title("Somebody waits for the next one, which takes the place of the first in one step.")
+    version = json.loads(run(FTLITE, "wait", "--json", album, capture=True).splitlines()[0])["version"]
+    waiting = [FTLITE, "wait", "--timeout", "1m", "--since", version, album]
+    show(waiting, " &")
+    with subprocess.Popen(waiting) as waiter:
+        (original / "notes.txt").write_text("Grüße aus Bonn\n", encoding="utf-8")
+        run(FTLITE, "put", "-r", "--replace", str(original), album)
+        show(["wait"])
+        if waiter.wait() != 0:
+            sys.exit(f"the demo failed: who waits ended with exit code {waiter.returncode}")
+
     title("Fetch it, and compare.")
     run(FTLITE, "get", "-r", album, str(back))
     run("diff", "-r", str(original), str(back))
     assert os.access(back / "run.sh", os.X_OK), "modes survive"
+    assert (back / "latest.txt").is_symlink(), "links survive"
 
 
-def run(*command: str, text: str | None = None, cwd: Path | None = None, capture: bool = False) -> str:
-    """Show a command, run it, and stop the demo if it fails."""
+def run(
+    *command: str, text: str | None = None, cwd: Path | None = None, capture: bool = False, said: bool = False
+) -> str:
+    """Show a command, run it, and stop the demo if it fails; its output, or with `said` what it told on stderr."""
     show(list(command))
-    out = subprocess.PIPE if capture else None
-    done = subprocess.run(command, input=text, cwd=cwd, text=True, stdout=out, check=False)
-    if capture:
-        print(done.stdout, end="")
+    out, err = (subprocess.PIPE if capture else None), (subprocess.PIPE if said else None)
+    done = subprocess.run(command, input=text, cwd=cwd, text=True, stdout=out, stderr=err, check=False)
+    told = (done.stderr if said else done.stdout) or ""
+    print(told, end="", flush=True)
     if done.returncode != 0:
         sys.exit(f"the demo failed: {command[0]} ended with exit code {done.returncode}")
-    return done.stdout or ""
+    return told
 
 
 def stop(server: subprocess.Popen[str]) -> None:
@@ -130,9 +149,9 @@ def title(text: str) -> None:
     print(f"\n# {text}", flush=True)
 
 
-def show(command: list[str]) -> None:
+def show(command: list[str], after: str = "") -> None:
     words = ["ftlite" if word == FTLITE else shlex.quote(word) for word in command]
-    print(f"$ {' '.join(words)}", flush=True)
+    print(f"$ {' '.join(words)}{after}", flush=True)
 
 
 if __name__ == "__main__":
