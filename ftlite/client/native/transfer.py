@@ -76,9 +76,20 @@ class Transfer(Active):
         elif ending is not Ending.STALLED and (running.final is None or running.given_up):
             message = f"{self.thing}: the data connection was lost after {self.moved} bytes"
             refusal = ClientError(Outcome.PARTIAL, message, transient=True)
+        elif ending is Ending.CLEAN and self._short():
+            # Cut in clear, where an end is like any other: what came is no less right for it.
+            message = f"{self.thing}: the data connection ended too early, after {self.moved} bytes"
+            refusal = ClientError(Outcome.PARTIAL, message, transient=True)
         return Evidence(
             self.thing, self.command, self.moved, self.offset, ending, running.final, refusal=refusal
         )
+
+    def _short(self) -> bool:
+        """Less came down than the server sent, and than was announced."""
+        answer, size = self.running.answer, self.begun.size
+        if self.command == "PUT" or not isinstance(answer, Moved) or answer.moved is None:
+            return False
+        return self.moved < answer.moved and (size is None or self.offset + self.moved < size)
 
     async def finish_reading(self) -> None:
         """The peer's end was read: say ours and close. How it takes that changes nothing."""

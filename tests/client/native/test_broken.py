@@ -222,8 +222,13 @@ async def test_an_early_end_is_no_success(tmp_path: Path) -> None:
     async with server.running(), native(server) as client:
         with pytest.raises(ClientError) as caught:
             await client.get("f", tmp_path / "f")
-        assert caught.value.outcome is Outcome.INTEGRITY
-    assert left(tmp_path) == [], "what is wrong is not kept"
+        assert caught.value.outcome is Outcome.PARTIAL
+        assert caught.value.transient
+    assert not (tmp_path / "f").exists()
+    server = NativeServer({"/f": BIG})
+    async with server.running(), native(server) as client:
+        assert (await client.get("f", tmp_path / "f")).moved == 1, "what came before was right, and kept"
+    assert (tmp_path / "f").read_bytes() == BIG
 
 
 async def test_a_late_150_harms_nobody(tmp_path: Path) -> None:
