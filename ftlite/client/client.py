@@ -368,13 +368,19 @@ class Client(Streaming):
             merge=merge,
         )  # fmt: skip
         above = posixpath.dirname(remote.rstrip("/"))
+        if above:
+            try:
+                return await self.run(send)
+            except ClientError as error:
+                if not _has_no_place(error):
+                    raise
+            await self.mkdir(above, parents=True)
         try:
             return await self.run(send)
         except ClientError as error:
-            if error.outcome is not Outcome.NOT_FOUND or error.reply is None or not above:
+            if not _has_no_place(error):
                 raise
-        await self.mkdir(above, parents=True)
-        return await self.run(send)
+            raise ClientError(Outcome.EXISTS, error.message, reply=error.reply) from error
 
     async def remove_tree(self, path: str, *, on_file: OnFile | None = None) -> TreeReport:
         """Remove a directory and everything below it; links are removed, not followed."""
@@ -384,6 +390,11 @@ class Client(Streaming):
         """Say goodbye on every connection. Leaving the scope of `connect` does it too."""
         await self.pool.close()
 
+
+
+def _has_no_place(error: ClientError) -> bool:
+    """The server refused a name since nothing leads there, or since what has it is no directory."""
+    return error.outcome is Outcome.NOT_FOUND and error.reply is not None
 
 
 def _local_target(remote: str, local: Path) -> Path:
