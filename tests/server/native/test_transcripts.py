@@ -113,7 +113,7 @@ def transcripts(page: str) -> list[Transcript]:
 
 TRANSCRIPTS = transcripts(PAGE.read_text())
 #: The digests of trees that the page states.
-TREES = dict(re.findall(r"`<(tree[12])>` is `([0-9a-f]{64})`", PAGE.read_text()))
+TREES = dict(re.findall(r"`<(tree[12])>` is\s+`([0-9a-f]{64})`", PAGE.read_text()))
 
 
 # --- what the lines say -----------------------------------------------------------------------------------------------
