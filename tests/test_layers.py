@@ -16,7 +16,9 @@ HOUSE = Path(ftlite.__file__).parent
 FLOORS = ("protocol", "trees", "config", "storage", "gate", "net", "movers", "server", "client", "cli")
 STRANGERS = {("client", "server"), ("client", "gate"), ("client", "storage"), ("movers", "storage"), ("net", "storage")}
 PURE_IMPORTS = {"trio", "socket", "ssl", "os", "time", "select", "threading", "pathlib", "asyncio", "io"}
-HEAVY = {"cryptography", "argon2", "rich", "sqlite3", "humanize", "prompt_toolkit", "backports", "compression", "blake3"}
+HEAVY = {
+    "cryptography", "argon2", "rich", "sqlite3", "humanize", "prompt_toolkit", "backports", "compression", "blake3"
+}  # fmt: skip
 
 
 def files(floor: str) -> list[Path]:

@@ -6,6 +6,8 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,12 +211,15 @@ async def _put_tree(session: Session, client: Client, source: Source, path: str,
     keep = wanted(options.include, options.exclude)
     may_stand = terms.merge or terms.replace or client.native or options.resume  # a native server judges by content
     if (terms.if_absent or not may_stand) and await _find(client, path) is not None:
+        if terms.if_absent:
+            raise _taken(path)
         raise CliError("EXISTS", f"{path} is there already; --merge puts into it, file by file")
+    whole = client.takes_whole(path, keep)
     if options.dry_run:
-        _dry_run(voice, source.path, path, keep)
+        files = _as_one if whole else _by_file
+        _dry_run(voice, source.path, path, files(voice, source.path, keep))
         return
     started = time.monotonic()
-    whole = client.takes_whole(path, keep)
     with Bars(voice.shows_progress) as bars:
         done = await client.put_tree(
             source.path,
@@ -229,8 +234,19 @@ async def _put_tree(session: Session, client: Client, source: Source, path: str,
     report.tree(voice, path, done, time.monotonic() - started)
 
 
-def _dry_run(voice: Voice, root: Path, path: str, keep: Wanted | None) -> None:
+#: (path relative to the tree, size)
+Files = Iterator[tuple[str, int | None]]
+
+
+def _dry_run(voice: Voice, root: Path, path: str, files: Files) -> None:
     """Say what a put of the tree would do, by the same look at the disk."""
+    for relative, size in files:
+        voice.say(f"would put {root / relative} to {below(path, relative)}")
+        voice.event("would-put", local=str(root / relative), path=below(path, relative), size=size)
+
+
+def _by_file(voice: Voice, root: Path, keep: Wanted | None) -> Files:
+    """The files and directories of a tree that goes file by file; what is left out is told."""
     from ftlite.client.tree import scan_local
 
     pending = [""]
@@ -245,8 +261,25 @@ def _dry_run(voice: Voice, root: Path, path: str, keep: Wanted | None) -> None:
             elif entry.kind is not Kind.FILE:
                 report.left_out(voice, relative)
                 continue
-            voice.say(f"would put {root / relative} to {below(path, relative)}")
-            voice.event("would-put", local=str(root / relative), path=below(path, relative), size=entry.size)
+            yield relative, entry.size
+
+
+def _as_one(voice: Voice, root: Path, keep: Wanted | None) -> Files:
+    """The files and directories of a tree that travels as one, in which links are links; what is left out is told."""
+    from ftlite.trees import EntryKind, Walk
+
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with closing(Walk(top, wanted=keep)) as walk:
+            for entry, fd in walk:
+                if fd >= 0:
+                    os.close(fd)
+                if entry.kind is not EntryKind.LINK:
+                    yield os.fsdecode(entry.path), entry.size if entry.kind is EntryKind.FILE else None
+        for name in walk.left_out.names:
+            report.left_out(voice, name, whole=True)
+    finally:
+        os.close(top)
 
 
 async def _put_file(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:

@@ -85,13 +85,18 @@ def test_a_directory_there_and_back(at: Served, spot: str, ftlite: Ftlite) -> No
     assert names(Path("back/tree")) == names(Path("tree"))
 
 
-def test_a_tree_is_not_mixed_into_another_unasked(at: Served, spot: str, ftlite: Ftlite) -> None:
+@pytest.mark.parametrize(("dialect", "remedies"), [("stock", {"--merge"}), ("native", {"--merge", "--replace"})])
+def test_a_tree_is_not_mixed_into_another_unasked(
+    at: Served, spot: str, ftlite: Ftlite, dialect: str, remedies: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTLITE_DIALECT", dialect)
     make_tree(Path("tree"))
     (at.root / spot / "tree").mkdir()
     (at.root / spot / "tree" / "other").touch()
     refused = ftlite("put", "-r", "tree", at.url(f"{spot}/tree"))
     assert refused.code == 9
-    assert "--merge" in refused.err
+    assert {word for word in ("--merge", "--replace") if word in refused.err} == remedies
+    assert "--if-absent" in ftlite("put", "-r", "--if-absent", "tree", at.url(f"{spot}/tree")).err
     assert set(names(at.root / spot / "tree")) == {"other"}
     assert ftlite("put", "-r", "--merge", "tree", at.url(f"{spot}/tree")).code == 0
     assert set(names(at.root / spot / "tree")) == {"other", *names(Path("tree"))}
@@ -120,17 +125,28 @@ def test_dry_run_changes_nothing(at: Served, spot: str, ftlite: Ftlite) -> None:
     assert not Path("got").exists()
 
 
-def test_dry_run_of_links_is_as_the_run(at: Served, spot: str, ftlite: Ftlite) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "files", "left", "there"),
+    [
+        ("stock", {"file", "to-file"}, {"to-dir", "to-nothing", "out"}, ["file", "sub", "to-file"]),
+        ("native", {"file"}, {"out"}, ["file", "sub", "to-dir", "to-file", "to-nothing"]),
+    ],
+)
+def test_dry_run_of_links_is_as_the_run(
+    at: Served, spot: str, ftlite: Ftlite, dialect: str, files: set[str], left: set[str], there: list[str]
+) -> None:
     Path("tree/sub").mkdir(parents=True)
     Path("tree/file").write_text("12345")
-    for name, target in (("to-file", "file"), ("to-dir", "sub"), ("to-nothing", "nix")):
+    for name, target in (("to-file", "file"), ("to-dir", "sub"), ("to-nothing", "nix"), ("out", "../..")):
         Path("tree", name).symlink_to(target)
     for extra in ("-n", "-v"):
-        said = ftlite("put", "-r", extra, "tree", at.url(f"{spot}/t"), "--json")
+        said = ftlite("put", "-r", extra, "tree", at.url(f"{spot}/t"), "--json", "--dialect", dialect)
         told = {Path(event["path"]).name: event for event in events(said.out)[:-1] if event["event"] != "warning"}
-        assert {name for name, event in told.items() if event["event"] == "skipped"} == {"to-dir", "to-nothing"}
-        assert told["to-file"]["size"] == 5
-    assert sorted(os.listdir(at.root / spot / "t")) == ["file", "sub", "to-file"]
+        assert {name for name, event in told.items() if event["event"] == "skipped"} == left
+        sizes = {name: event["size"] for name, event in told.items() if name not in {"sub", *left}}
+        assert sizes == dict.fromkeys(files, 5)
+    assert sorted(os.listdir(at.root / spot / "t")) == there
+    assert os.path.islink(at.root / spot / "t" / "to-file") == (dialect == "native")
 
 
 def test_a_full_standard_output_is_10(at: Served, spot: str, home: Path) -> None:

@@ -26,6 +26,7 @@ from attrs import define
 
 from ftlite.client.errors import ClientError, Outcome, from_os_error
 from ftlite.client.native.treemerge import is_directory, merge_into
+from ftlite.protocol.replies import Reply
 from ftlite.trees import EntryKind, Journal, Walk, clear
 from ftlite.trees.swap import rename_exchange
 from ftlite.trees.sweep import remove
@@ -200,12 +201,13 @@ class TreePart:
                 directory.rmdir()
 
 
-def taken(target: Path, *, remedy: bool = True) -> ClientError:
-    """Something else stands there."""
+def taken(target: Path | str, *, remedy: bool = True, reply: Reply | None = None) -> ClientError:
+    """Something else stands there; `reply` is the server's, where it is said of a name there."""
     return ClientError(
         Outcome.EXISTS,
         f"{target} is there already, with other content",
         remedy="--replace puts the new tree in its place, --merge adds to it file by file" if remedy else "",
+        reply=reply,
     )
 
 

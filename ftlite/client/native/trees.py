@@ -292,6 +292,10 @@ async def put_tree(
         if replace or merge:
             source.count = await counted(root, str(local), hooks.wanted)
         done = await _offer(session, source, terms, hooks)
+    except ClientError as error:
+        if error.outcome is Outcome.EXISTS and error.reply is not None and not replace and not merge:
+            raise taken(remote, reply=error.reply) from error
+        raise
     finally:
         os.close(root)
     return await report(done, remote, local, hooks, files_below(local, hooks))
