@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import evolve
+from attrs import define, evolve
 
 from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.client import Client
@@ -69,7 +69,7 @@ async def connect(
             transfers over one.
         limit_rate: bytes per second over all transfers; 0: no limit.
         require: the least verification that counts as success.
-        notice: told one sentence for each repetition.
+        notice: told one sentence for each repetition, and when a server that spoke native does not any more.
         proxy: ``http://``, ``socks5://`` or ``socks5h://``, ``[USER:PASSWORD@]HOST:PORT``, for control and data
             connections; None: none. The environment is not looked at.
         dialect: ``stock`` or ``native``; None: native where the server offers it.
@@ -91,7 +91,7 @@ async def connect(
     deadline = math.inf if max_time is None else trio.current_time() + max_time
     with trio.CancelScope(deadline=deadline) as clock:
         async with open_plain_nursery() as nursery:
-            pool = Pool(partial(_open, target, nursery), max(1, connections))
+            pool = Pool(partial(_open, target, nursery, _Memory(target, notice)), max(1, connections))
             try:
                 first = await _first(pool, retries, notice)
                 client = Client(target.address, pool, first, terms=terms, retries=retries, notice=notice)
@@ -106,8 +106,52 @@ async def connect(
         )
 
 
-async def _open(target: Target, nursery: trio.Nursery, stock: bool) -> Session:
-    return await open_session(evolve(target, dialect=Dialect.STOCK) if stock else target, nursery)
+async def _open(target: Target, nursery: trio.Nursery, memory: _Memory, stock: bool) -> Session:
+    if stock or target.dialect is Dialect.STOCK:
+        return await open_session(evolve(target, dialect=Dialect.STOCK), nursery)
+    session = await open_session(target, nursery)
+    try:
+        await memory.met(session)
+    except BaseException:
+        await session.close()
+        raise
+    return session
+
+
+@define
+class _Memory:
+    """What known_servers keeps of the dialect of one server. Each thing is written or told once."""
+
+    target: Target
+    notice: Callable[[str], None] | None
+    recorded: bool = False
+    warned: bool = False
+
+    async def met(self, session: Session) -> None:
+        """A session of the best dialect that is offered came about."""
+        known, name = self.target.trust.known, self.target.trust.name
+        if known is None:
+            return
+        if session.native is not None:
+            if session.plan is not None and not self.recorded:
+                self.recorded = True
+                try:
+                    await trio.to_thread.run_sync(known.record_native, name)
+                except ClientError as error:
+                    self._tell(f"{error.message}: that {session.thing} speaks native was not recorded")
+        elif self.warned or session.features.has("FTLITE"):
+            return
+        elif await trio.to_thread.run_sync(known.was_native, name):
+            self.warned = True
+            self._tell(
+                f"{session.thing} spoke the native dialect before and does not offer it now: digests, and names that "
+                "show only what is whole, may be missing. If that is known to be right, say --dialect stock, or remove "
+                f"the word native from its line in {known.path}; --dialect native or --require digest refuses it"
+            )
+
+    def _tell(self, sentence: str) -> None:
+        if self.notice is not None:
+            self.notice(sentence)
 
 
 def _target(

@@ -5,7 +5,8 @@ recorded, then the system's CAs. A server once verified by a CA must verify by a
 `accept_new` adds what is new and never changes what is there. All calls that touch the file block.
 
 One line a server: ``HOST:PORT WORD...``; a word is ``ca`` or ``sha256//BASE64`` (RFC 7469 s.2.4's hash of the public
-key); words of later versions are kept as they are.
+key), and ``native`` behind it when the server spoke that dialect; words of later versions are kept as they are. Who was
+met in clear only has no line: nothing says that it was the same server.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from attrs import frozen
 from ftlite.client.errors import ClientError, Outcome, from_os_error
 
 CA = "ca"
+NATIVE = "native"
 _PIN = "sha256//"
 
 
@@ -79,6 +81,28 @@ class KnownServers:
         except OSError as error:
             raise from_os_error(str(self.path), error) from error
 
+    def was_native(self, name: str) -> bool:
+        """Whether the server ever spoke the native dialect. ClientError OTHER when the file cannot be read."""
+        return any(NATIVE in words for words in map(_words, self._read()) if _is_about(words, name))
+
+    def record_native(self, name: str) -> None:
+        """Note that a recorded server spoke the native dialect. One without a line gets none.
+
+        Raises:
+            ClientError: the file cannot be written.
+        """
+        if self.was_native(name) or self.look_up(name) is None:
+            return
+        try:
+            with self._locked():
+                lines = self._read()
+                for number, line in enumerate(lines):
+                    if self._find([line], name) is not None and NATIVE not in _words(line):
+                        lines[number] = f"{line.rstrip()} {NATIVE}"
+                self._write(lines)
+        except OSError as error:
+            raise from_os_error(str(self.path), error) from error
+
     def changed(self, name: str, old: str, new: str) -> ClientError:
         """The refusal of a server that is not what it was."""
         was = "verified by a certificate authority" if old == CA else f"{old}"
@@ -98,9 +122,8 @@ class KnownServers:
 
     @staticmethod
     def _find(lines: list[str], name: str) -> str | None:
-        for line in lines:
-            words = line.split()
-            if len(words) > 1 and words[0].lower() == name and not line.startswith("#"):
+        for words in map(_words, lines):
+            if _is_about(words, name):
                 for word in words[1:]:
                     if word == CA or word.startswith(_PIN):
                         return word
@@ -127,6 +150,14 @@ class KnownServers:
             yield
         finally:
             os.close(lock)
+
+
+def _words(line: str) -> list[str]:
+    return [] if line.startswith("#") else line.split()
+
+
+def _is_about(words: list[str], name: str) -> bool:
+    return bool(words) and words[0].lower() == name
 
 
 @frozen

@@ -39,6 +39,24 @@ def test_recording_never_changes_what_stands(tmp_path: Path) -> None:
     assert known.path.read_text() == "h:21 ca\n"
 
 
+def test_native_stands_behind_the_verdict_that_stands(tmp_path: Path) -> None:
+    known = KnownServers(tmp_path / "known", accept_new=True)
+    known.path.write_text(f"# h:21 native\nh:21 ca later-word\nz:1 {PIN}\n")
+    assert not known.was_native("h:21")
+    for _ in range(2):
+        known.record_native("H:21".lower())
+    known.record_native("never-met:21")
+    assert known.was_native("h:21")
+    assert not known.was_native("z:1")
+    assert not known.was_native("never-met:21")
+    assert known.path.read_text() == f"# h:21 native\nh:21 ca later-word native\nz:1 {PIN}\n"
+    known.record("h:21", "ca")
+    with pytest.raises(ClientError):
+        known.record("h:21", PIN)
+    assert known.was_native("h:21")
+    assert known.look_up("h:21") == "ca"
+
+
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     known = KnownServers(tmp_path / "a" / "known")
     writers = [threading.Thread(target=known.record, args=(f"h{number}:21", PIN)) for number in range(20)]
