@@ -1,4 +1,4 @@
-"""What the tests of the native dialect share: contents that tell which they are, trees of them, and clients in this process."""
+"""What tests of native faults share: contents, trees of them, what stands somewhere, and clients in this process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 @asynccontextmanager
 async def client_of(server: Running, host: str, port: int, **terms: Any) -> AsyncIterator[Client]:
-    """A native client in this process; without retries unless `terms` say otherwise."""
-    terms = {"retries": 0, "stall_timeout": PATIENCE, "dialect": "native", **terms}
+    """A native client in this process; without retries and spares unless `terms` say otherwise."""
+    terms = {"retries": 0, "stall_timeout": PATIENCE, "dialect": "native", "spares": 0, **terms}
     terms |= {"tls": "off"} if server.certificate is None else {"pin": pin(server)}
     async with connect(host, user=server.user, password=server.password, port=port, **terms) as client:
         yield client

@@ -1,4 +1,4 @@
-"""A relay that passes one port and no other: it stands at 127.0.0.2, the server at 127.0.0.1, and data goes where control goes.
+"""A relay that passes one port and no other: it stands at 127.0.0.2, the server at 127.0.0.1.
 
 What a connection is tells its first octet from the client: a data-line begins with "D", and nothing that a client says
 first on a control connection does. Bytes are counted as they are taken in, so what a cut throws away counts too; small
