@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from tests.interop.deeds import Place
 from tests.peers.certificate import make_certificate
@@ -44,8 +45,13 @@ def servers() -> Iterator[Callable[[str, Tls], Running]]:
 
 @pytest.fixture
 def serve(servers: Callable[[str, Tls], Running]) -> Serve:
-    """`serve(name, tls)`: a running server and a fresh directory on it."""
-    return lambda name, tls: Place.fresh(servers(name, tls), f"t{next(_numbers)}")
+    """`serve(name, tls)`: a running server and a fresh directory on it. Behind the name may stand a dialect."""
+
+    def place(name: str, tls: Tls) -> Place:
+        name, _, dialect = name.partition(" ")
+        return Place.fresh(evolve(servers(name, tls), dialect=dialect or None), f"t{next(_numbers)}")
+
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -43,10 +43,10 @@ class Library(Tool):
         self._with(server, lambda client: client.put_tree(local, remote), connections=2)
 
     def _with(self, server: Running, deed: Callable[[Any], Awaitable[Any]], connections: int = 1) -> Any:
-        trust: dict[str, Any] = {"tls": "off"}
+        trust: dict[str, Any] = {"tls": "off", "dialect": server.dialect}
         if server.tls is not Tls.OFF:
             assert server.certificate is not None
-            trust = {"tls": "required", "cacert": server.certificate.authority}
+            trust |= {"tls": "required", "cacert": server.certificate.authority}
         scheme = "ftps" if server.tls is Tls.IMPLICIT else "ftp"
         address = f"{scheme}://{server.user}@{server.host}:{server.port}"
 
@@ -99,8 +99,9 @@ class Command(Tool):
         if server.tls is not Tls.OFF:
             assert server.certificate is not None
             trust = ["--cacert", str(server.certificate.authority)]
+        dialect = ["--dialect", server.dialect] if server.dialect else []
         verb, *rest = words
-        command = [sys.executable, "-m", "ftlite", verb, "--retries", "0", *trust, *rest]
+        command = [sys.executable, "-m", "ftlite", verb, "--retries", "0", *trust, *dialect, *rest]
         home = {"HOME": str(self.scratch), "XDG_CONFIG_HOME": str(self.scratch), "XDG_STATE_HOME": str(self.scratch)}
         return subprocess.Popen(
             command,

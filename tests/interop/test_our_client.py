@@ -1,4 +1,4 @@
-"""Our client, as library and as command, with vsftpd, ProFTPD, Pure-FTPd, pyftpdlib and ourselves.
+"""Our client, as library and as command, with vsftpd, ProFTPD, Pure-FTPd, pyftpdlib and, in both dialects, ourselves.
 
 Over TLS, vsftpd and ProFTPD refuse data connections that do not resume the control connection's session; a test here
 holds that they do, so that the others mean what they say.
@@ -25,7 +25,8 @@ from tests.peers.servers import SERVERS, Tls
 pytestmark = pytest.mark.interop
 
 FACE = pytest.mark.parametrize("face", FACES)
-SERVER = pytest.mark.parametrize("server", SERVERS)
+OURS = {f"ftlite {dialect}": dialect for dialect in ("stock", "native")}
+SERVER = pytest.mark.parametrize("server", [*(name for name in SERVERS if name != "ftlite"), *OURS])
 TLS = pytest.mark.parametrize("tls", [Tls.OFF, Tls.EXPLICIT], ids=["clear", "tls"])
 
 
@@ -140,7 +141,7 @@ def test_put_goes_on_after_kill_9(server: str, tls: Tls, serve: Serve, large: Pa
 
 
 @FACE
-@pytest.mark.parametrize("server", ["vsftpd", "proftpd", "ftlite"])
+@pytest.mark.parametrize("server", ["vsftpd", "proftpd", *OURS])
 def test_implicit_tls(server: str, face: str, serve: Serve, tmp_path: Path) -> None:
     client, place = make(face, tmp_path), serve(server, Tls.IMPLICIT)
     local, back = tmp_path / "source", tmp_path / "back"

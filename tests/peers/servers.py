@@ -43,7 +43,10 @@ class Tls(enum.Enum):
 
 @frozen
 class Running:
-    """A server that greets. `pid` is its first process; `log` holds what it wrote."""
+    """A server that greets. `pid` is its first process; `log` holds what it wrote.
+
+    `dialect` is what our client is to speak with it; None: whatever it chooses.
+    """
 
     name: str
     port: int
@@ -55,6 +58,7 @@ class Running:
     log: Path
     certificate: Certificate | None = None
     host: str = "127.0.0.1"
+    dialect: str | None = None
 
     @property
     def url(self) -> str:
