@@ -35,7 +35,7 @@ def line(*words: str) -> str:
     """The page's line with these words in it."""
     found = [each for each in LINES if all(word in each for word in words)]
     assert len(found) == 1, f"{words} in {LINES}"
-    return found[0]
+    return str(found[0])
 
 
 def curl(place: Place, command: str, scratch: Path) -> subprocess.CompletedProcess[str]:
