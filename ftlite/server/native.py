@@ -175,7 +175,9 @@ class NativeSession:
     async def _secured(self, wire: Wire, tag: int) -> Wire | str:
         """Shake hands and hear the proof; or why not. Of too many at once, the oldest has to go."""
         if len(self._proving) >= self._most:
-            next(iter(self._proving)).cancel()
+            oldest = next(iter(self._proving))
+            del self._proving[oldest]  # at once: a burst would find the same one again and again
+            oldest.cancel()
         reason = "late-proof"
         with trio.move_on_after(self._patience) as scope:
             self._proving[scope] = None
@@ -186,7 +188,7 @@ class NativeSession:
             except BadCommand:
                 reason = "forged"
             finally:
-                del self._proving[scope]
+                self._proving.pop(scope, None)
         return reason
 
     async def _shake(self, wire: Wire, tag: int) -> Wire:

@@ -27,13 +27,22 @@ _FAREWELL = 5.0  # seconds that it gets to do so
 
 
 def place_for_upload(gate: Gate, path: str, judge: Callable[[], Granted]) -> Granted:
-    """What `judge` grants at `path`; whoever may put nothing there does not learn what is missing on the way."""
+    """What `judge` grants at `path`; whoever may put nothing there does not learn what is missing. Blocks."""
     try:
         return judge()
     except StorageError as error:
-        if not (Right.PUT | Right.OVERWRITE) & gate.rights(path):
+        if not any(_is_granted(gate, path, right) for right in (Right.PUT, Right.OVERWRITE)):
             raise no_right_to_put(path) from error
         raise
+
+
+def _is_granted(gate: Gate, path: str, right: Right) -> bool:
+    """Whether the rules allow `right` at `path`, and where links lead on the way to it, as far as that goes."""
+    try:
+        gate.grant(path, right).close()
+    except StorageError as error:
+        return error.kind is not Kind.DENIED
+    return True
 
 
 async def begin_upload(tagged: Tagged, key: object, begin: Callable[[], Awaitable[T]]) -> T:

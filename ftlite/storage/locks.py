@@ -19,6 +19,7 @@ from attrs import frozen
 
 from ftlite.storage.errors import Kind, StorageError
 from ftlite.storage.granted import Granted
+from ftlite.storage.hidden import is_hidden
 from ftlite.storage.syscalls import proc, told
 
 _PATIENCE = 60.0  # seconds
@@ -72,13 +73,13 @@ class Locks:
         """Hold the names of open places; `whole`: with all below them.
 
         Raises:
-            StorageError: BUSY when others hold them for too long.
+            StorageError: BUSY when others hold them for too long; NOT_FOUND in a tree that was replaced.
         """
         shown = places[0].path
         for _ in range(_TRIES):
-            paths = tuple(self.real(place) for place in places)
+            paths = tuple(self._standing(place) for place in places)
             with self._claimed(_Claim(paths, whole), shown):
-                if tuple(self.real(place) for place in places) == paths:
+                if tuple(self._standing(place) for place in places) == paths:
                     yield
                     return
         raise _busy(shown)
@@ -92,14 +93,15 @@ class Locks:
             judge: resolves the path again. What it gives is closed when the block fails, and the caller's otherwise.
 
         Raises:
-            StorageError: what `judge` raises; BUSY when others hold the name for too long.
+            StorageError: what `judge` raises; BUSY when others hold the name for too long; NOT_FOUND in a tree that was
+                replaced: what got a name in there would be removed with it.
         """
         path = place.real
         for _ in range(_TRIES):
             with self._claimed(_Claim((path,), whole), place.path):
                 found = judge()
                 try:
-                    now = self.real(found)
+                    now = self._standing(found)
                     if now == path:
                         yield found
                         return
@@ -109,6 +111,13 @@ class Locks:
             found.close()
             path = now
         raise _busy(place.path)
+
+    def _standing(self, place: Granted) -> bytes:
+        """`real`, where it can still be reached: who has a root of its own may be in a tree that was replaced."""
+        path = self.real(place)
+        if b"/.ftlite" in b"/" + path and any(map(is_hidden, path.split(b"/"))):
+            raise StorageError(Kind.NOT_FOUND, place.path, "its directory was replaced by a tree, and is gone")
+        return path
 
     @contextmanager
     def _claimed(self, claim: _Claim, shown: str) -> Iterator[None]:

@@ -60,6 +60,7 @@ class Event(enum.Enum):
     END = "the end of the content"
     LOST = "the loss of the data connection"
     DONE = "DONE"
+    SAME = "the finding that its content stands already"  #: `same=1`: nothing is to be moved
     SUCCESS = "a final reply that says yes"
     REFUSAL = "a final reply that says no"
 
@@ -69,7 +70,7 @@ _OVER: Final = {E.SUCCESS: S.ENDED, E.REFUSAL: S.ENDED}
 Table = Mapping[State, Mapping[Event, State]]
 
 #: The server's side: (which way, state, event) -> state. An upload succeeds only when it was stated and has ended, or
-#: before anything moved (same=1); a download only when all went out. A refusal (425, 426, ABOR among them) may come at
+#: before anything moved (same=1, also where DONE was faster); a download only when all went out. A refusal (425, 426, ABOR among them) may come at
 #: any time. A spare that is lost or given up has used its tag up: the client has to take another.
 SERVER: Final[Mapping[Moves, Table]] = {
     Moves.DOWN: {
@@ -79,11 +80,11 @@ SERVER: Final[Mapping[Moves, Table]] = {
         S.ENDED: {},
     },
     Moves.UP: {
-        S.OPEN: {E.DATA: S.MOVING, E.DONE: S.AWAITED, **_OVER},
-        S.AWAITED: {E.DATA: S.STATED, E.REFUSAL: S.ENDED},
-        S.MOVING: {E.END: S.ENDING, E.DONE: S.STATED, E.LOST: S.SEALING, **_OVER},
+        S.OPEN: {E.DATA: S.MOVING, E.DONE: S.AWAITED, E.SAME: S.SEALING, **_OVER},
+        S.AWAITED: {E.DATA: S.STATED, E.SAME: S.SEALING, E.REFUSAL: S.ENDED},
+        S.MOVING: {E.END: S.ENDING, E.DONE: S.STATED, E.LOST: S.SEALING, E.SAME: S.SEALING, **_OVER},
         S.ENDING: {E.DONE: S.SEALING, E.REFUSAL: S.ENDED},
-        S.STATED: {E.END: S.SEALING, E.LOST: S.SEALING, E.REFUSAL: S.ENDED},
+        S.STATED: {E.END: S.SEALING, E.LOST: S.SEALING, E.SAME: S.SEALING, E.REFUSAL: S.ENDED},
         S.SEALING: {E.DONE: S.SEALING, **_OVER},
         S.ENDED: {},
     },

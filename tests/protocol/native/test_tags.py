@@ -103,6 +103,15 @@ def test_an_upload_that_moves_nothing() -> None:
     assert server(Moves.UP, E.SUCCESS, early=True).state is S.ENDED
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_an_upload_that_moves_nothing_may_have_been_stated(early: bool) -> None:
+    tag = server(Moves.UP, E.DONE, E.SAME, early=early)
+    assert at(tag) is S.SEALING
+    tag.step(E.SUCCESS)
+    assert at(tag) is S.ENDED
+    assert server(Moves.UP, E.SAME, E.DONE, E.SUCCESS, early=early).state is S.ENDED
+
+
 def test_a_download() -> None:
     tag = server(Moves.DOWN, E.DATA, E.END)
     assert at(tag) is S.SEALING

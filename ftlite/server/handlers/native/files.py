@@ -44,7 +44,7 @@ async def get(tagged: Tagged) -> Reply:
         if nowait:
             source.close()
             raise WouldBlock
-        return _Opened(source, tagged.store.kept_digest(place, algorithm))
+        return _Opened(source, tagged.store.kept_digest(source, algorithm))  # of what is open, not of the name
 
     opened = await tagged.soon_at(open_)
     with opened.source as source:

@@ -205,11 +205,20 @@ def _publish(tagged: Tagged, staging: Staging, unpacker: Unpacker) -> TreePublis
     over = rules_below(tagged.gate, staging.place, Right.OVERWRITE)
     return tagged.store.publish_tree(
         staging,
-        partial(_place, tagged),
+        partial(_same_place, tagged, staging),
         unpacker.manifest,
         replace=_replace(tagged.request),
         may_replace=(lambda _path: True) if over is None else lambda path: over(path, False),
     )
+
+
+def _same_place(tagged: Tagged, staging: Staging) -> Granted:
+    """The place again; where a link leads elsewhere by now, the rules that its entries were judged by are others'."""
+    place = _place(tagged)
+    if place.path != staging.place.path:
+        place.close()
+        raise StorageError(errors.Kind.BUSY, tagged.path, "it leads elsewhere now than when the upload began")
+    return place
 
 
 def _release(tagged: Tagged, staging: Staging, unpacker: Unpacker, *, keep: bool) -> None:
@@ -279,4 +288,7 @@ async def _same(tagged: Tagged) -> Reply | None:
     except Stopped:
         await trio.lowlevel.checkpoint()  # which is where the tag ends: it was cancelled
         raise
-    return None if found is None or found.digests.get(request.hash) != wanted else found.to_reply()
+    if found is None or found.digests.get(request.hash) != wanted:
+        return None
+    tagged.state.step(Event.SAME)
+    return found.to_reply()

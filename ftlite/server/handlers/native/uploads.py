@@ -30,8 +30,9 @@ from ftlite.server.tagged import Tagged
 from ftlite.server.uploads import begin_upload, live_upload, place_for_upload, stated
 from ftlite.storage import errors
 from ftlite.storage.errors import StorageError
-from ftlite.storage.granted import Granted
+from ftlite.storage.granted import Foreseen, Granted
 from ftlite.storage.native import NativePart, UploadKey
+from ftlite.storage.parts import no_right_to_put
 
 _LAST_MARK = 5.0  # seconds that are spent after a failure on a last checkpoint
 
@@ -219,6 +220,7 @@ async def _same(tagged: Tagged, algorithm: str) -> Reply | None:
         version, size = await tagged.on_disk(lambda: apply(version))
     except StorageError:  # not there, not to be known, or just now replaced: then the bytes are taken
         return None
+    tagged.state.step(Event.SAME)
     digests = Digests.of(request.hash, digest)
     return Moved(tagged.tag, request.path, 0, size=size, digests=digests, same=True, version=version).to_reply()
 
@@ -232,10 +234,20 @@ async def fail(tagged: Tagged) -> Reply:
     """PUT with failed=1: its producer gave up, and those who wait for it learn so."""
 
     def work() -> None:
-        with place_for_upload(tagged.gate, tagged.path, tagged.judge) as place:
-            if not place.rights & (Right.PUT | Right.OVERWRITE):
-                raise StorageError(errors.Kind.DENIED, place.path, "no right to put new files here")
-            tagged.store.fail(place)
+        try:
+            place = place_for_upload(tagged.gate, tagged.path, tagged.judge)
+        except StorageError as error:
+            if error.kind is not errors.Kind.NOT_FOUND:
+                raise
+            mark(tagged.gate.foresee(tagged.path))  # the producer of all that leads there may be the one that failed
+        else:
+            with place:
+                mark(place)
+
+    def mark(place: Granted | Foreseen) -> None:
+        if not place.rights & (Right.PUT | Right.OVERWRITE):
+            raise no_right_to_put(place.path)
+        tagged.store.fail(place)
 
     await tagged.on_disk(work)
     return Moved(tagged.tag, tagged.request.path, failed=True).to_reply()

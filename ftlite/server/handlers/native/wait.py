@@ -68,23 +68,33 @@ async def _wait(session: Session, path: str, request: WaitRequest) -> Told:
 def _look(gate: Gate, store: LocalStore, path: str, request: WaitRequest) -> Told | None:
     """What stands there, if it is what is waited for. Blocks. Raises as `_wait` does."""
     try:
-        place = gate.grant(path)
+        place = _place(gate, path)
     except StorageError as error:
         if error.kind not in _NOTHING_YET:
             raise
-        _may_know(gate.rights(path), path)
-        return None
-    with place:
-        _may_know(place.rights, path)
-        told = _standing(store, place, request)
-        if told is None and store.failed(place):
-            raise Unwilling("failed", "Its producer gave up.")
-        return told
+        told, failed = None, store.failed(gate.foresee(path))
+    else:
+        with place:
+            told = _standing(store, place, request)
+            failed = told is None and store.failed(place)
+    if failed:
+        raise Unwilling("failed", "Its producer gave up.")
+    return told
 
 
-def _may_know(rights: Right, path: str) -> None:
-    if not rights & (Right.LIST | Right.GET):
-        raise StorageError(errors.Kind.DENIED, path, "no right to list or to read here")
+def _place(gate: Gate, path: str) -> Granted:
+    """The place, for who may list or get there: the gate says the same to others, whatever is missing on the way."""
+    try:
+        return gate.grant(path, Right.LIST)
+    except StorageError as error:
+        if error.kind is not errors.Kind.DENIED:
+            raise
+    try:
+        return gate.grant(path, Right.GET)
+    except StorageError as error:
+        if error.kind is not errors.Kind.DENIED:
+            raise
+        raise StorageError(errors.Kind.DENIED, path, "no right to list or to read here") from error
 
 
 def _standing(store: LocalStore, place: Granted, request: WaitRequest) -> Told | None:
