@@ -17,6 +17,8 @@ from ftlite.trees.header import BLOCK, OFFSET_KEY, SIZE_KEY, ZEROS, padding
 
 #: Octets of one extended header at most.
 MOST_EXTENDED = 1 << 20
+#: Octets between two entries, or behind the end of the archive, at most: a stream that never comes to anything ends.
+MOST_BETWEEN = 4 << 20
 
 _FIELDS = struct.Struct("100s8s16x12s12s8sc100s6s82x155s12x")
 _CHECKSUM = slice(148, 156)
@@ -79,6 +81,7 @@ class HeaderReader:
         self._size = 0  # of that data
         self._last_extended = b""
         self._zero_blocks = 0
+        self._between = 0  # octets since the last entry
         self._local: dict[bytes, bytes] = {}
         self._global: dict[bytes, bytes] = {}
 
@@ -93,6 +96,14 @@ class HeaderReader:
         Raises:
             TreeError: MALFORMED, or UNSAFE for devices.
         """
+        begun = at
+        at = self._read(view, at)
+        self._between = 0 if self.header is not None else self._between + at - begun
+        if self._between > MOST_BETWEEN:
+            raise TreeError(Kind.TOO_MUCH, "", f"{self._between} octets without an entry")
+        return at
+
+    def _read(self, view: memoryview, at: int) -> int:
         self.header = None
         end = len(view)
         while at < end and self.header is None:

@@ -29,6 +29,7 @@ _CONTINUE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 1 << 20
 _MOST_WINDING = 10_000  # links whose target must be followed: they are kept until the end
+_MOST_OVERHEAD = 16 << 20  # octets by which compression may be longer than what it unpacks to
 _RECENT = 4096  # files whose digest is remembered for hard links; an older one is read again
 
 
@@ -103,6 +104,8 @@ class Unpacker:
             return
         for piece in self._decompressor.feed(data):
             self._take(memoryview(piece))
+        if self.received - self._octets > _MOST_OVERHEAD:
+            raise TreeError(Kind.TOO_MUCH, "", "a compression that makes more of less, and may do so for ever")
 
     def finish(self) -> None:
         """The stream has ended: give the directories their modes and times, judge the links that need all entries.

@@ -288,3 +288,16 @@ def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     peak(10, tmp_path / "warm")
     assert peak(1500, tmp_path / "many") < peak(300, tmp_path / "few") + (64 << 10)
+
+
+@pytest.mark.parametrize("piece", [bytes(1 << 16), block(b"x", b"g"), block(b"x", b"x")])
+def test_a_stream_that_comes_to_nothing(world: Path, piece: bytes) -> None:
+    stream = (END if not any(piece) else b"") + piece * ((4 << 20) // len(piece) + 1)
+    assert refused(stream, world).kind is Kind.TOO_MUCH
+    unpack(file(b"a") + END + bytes(1 << 20), world / "fine")
+
+
+@pytest.mark.skipif("zstd" not in COMPRESSIONS, reason="no zstd here")
+def test_a_compression_that_only_makes_more(world: Path) -> None:
+    frame = b"\x28\xb5\x2f\xfd\0\0" + bytes(3 * (6 << 20))  # empty blocks, none of them the last
+    assert refused(frame, world, comp="zstd").kind is Kind.TOO_MUCH
