@@ -16,7 +16,7 @@ from ftlite.config.models import User
 from ftlite.config.rights import Right
 from ftlite.gate.beneath import Resolver, Stuck, best_resolver
 from ftlite.storage.errors import Kind, StorageError, from_os_error
-from ftlite.storage.granted import Granted
+from ftlite.storage.granted import Foreseen, Granted
 
 _UNFIT = re.compile(rb"[\x00\r\n]|//|/\.{0,2}(?:/|$)")
 _LONG = re.compile(rb"[^/]{256}")
@@ -106,10 +106,8 @@ class Gate:
         real = self._above + resolved if resolved else self._above[:-1]
         return Granted(found.parent, found.name, virtual, rights, self._user.name, real, found.exists)
 
-    def real(self, path: str) -> bytes:
-        """The path from the served root to which `path` leads, or would lead if all on the way were there.
-
-        What `Granted.real` will be for a name that is to come; rights are not asked for.
+    def foresee(self, path: str) -> Foreseen:
+        """To what name `path` leads, or would lead if all on the way were there, and what the user may do there.
 
         Args:
             path: as for `grant`.
@@ -128,10 +126,12 @@ class Gate:
             if stuck.errno in (errno.EXDEV, errno.ELOOP):
                 raise from_os_error(stuck, path) from stuck
             parts = stuck.parts
+            rights = self._rights(b"/".join(parts)) & self._rights(raw[1:])
         else:
             os.close(found.parent)
             parts = found.parts
-        return self._above + b"/".join(parts) if parts else self._above[:-1]
+            rights = self._rights(b"/".join(parts))
+        return Foreseen(path, rights, self._above + b"/".join(parts) if parts else self._above[:-1])
 
     def rights(self, path: str) -> Right:
         """What the rules allow at `path`, a resolved virtual path: the longest rule that it is at or below decides."""

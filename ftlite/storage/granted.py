@@ -10,9 +10,25 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ftlite.config.rights import Right
+
+
+@frozen
+class Foreseen:
+    """A name that may come to be, whether or not anything leads there yet; nothing can be opened by it. Made by the
+    gate alone, too.
+
+    Attributes:
+        path: the virtual path as asked for.
+        rights: what the rules allow both there and where links lead on the way, as far as that goes.
+        real: as in `Granted`.
+    """
+
+    path: str
+    rights: Right
+    real: bytes
 
 
 @define(eq=False, slots=True)

@@ -16,7 +16,7 @@ from ftlite.protocol.entries import Entry
 from ftlite.storage import read, scan
 from ftlite.storage.digests import Digests
 from ftlite.storage.errors import StorageError
-from ftlite.storage.granted import Granted
+from ftlite.storage.granted import Foreseen, Granted
 from ftlite.storage.grouped import GroupSync
 from ftlite.storage.hidden import Hidden
 from ftlite.storage.locks import Locks
@@ -212,11 +212,11 @@ class LocalStore:
         """
         return self._names.apply(place, modify_ns, mode, version)
 
-    def fail(self, place: Granted) -> None:
+    def fail(self, place: Granted | Foreseen) -> None:
         """Mark that the producer of that name gave up, for who waits; until it is published, `part_age` at most."""
         self._news.fail(place)
 
-    def failed(self, place: Granted) -> bool:
+    def failed(self, place: Granted | Foreseen) -> bool:
         """Whether its producer gave up, says the mark; look first whether something stands there."""
         return self._news.failed(place)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ftlite.storage.errors import Kind, StorageError
-from ftlite.storage.granted import Granted
+from ftlite.storage.granted import Foreseen, Granted
 from ftlite.storage.hidden import Hidden
 from ftlite.storage.locks import Locks
 from ftlite.storage.syscalls import names_in, told
@@ -67,16 +67,16 @@ class News:
 
         return stop
 
-    def tell(self, place: Granted, change: Change) -> None:
+    def tell(self, place: Granted | Foreseen, change: Change) -> None:
         """Tell of a change that has happened, outside of any lock on names; what gets a name loses its mark."""
-        real = self._locks.real(place)
+        real = self._real(place)
         if change in (Change.PUBLISH, Change.MKDIR, Change.RENAME):
             self._clear(real)
         for listener in self._listeners:
             listener(real, change)
 
-    def fail(self, place: Granted) -> None:
-        """Mark that the producer of `place` failed, and tell of it.
+    def fail(self, place: Granted | Foreseen) -> None:
+        """Mark that the producer of `place` failed, and tell of it. Nothing need lead there yet.
 
         Raises:
             StorageError: DENIED where the server may keep nothing, or what the disk says.
@@ -86,7 +86,7 @@ class News:
             if home is None:
                 raise StorageError(Kind.DENIED, place.path, "the server has no place here to remember it")
             try:
-                mark = os.open(_mark(self._locks.real(place)), _FLAGS, 0o600, dir_fd=home)
+                mark = os.open(_mark(self._real(place)), _FLAGS, 0o600, dir_fd=home)
                 try:
                     os.utime(mark)  # one that was there already begins anew
                 finally:
@@ -95,14 +95,14 @@ class News:
                 os.close(home)
         self.tell(place, Change.FAIL)
 
-    def failed(self, place: Granted) -> bool:
+    def failed(self, place: Granted | Foreseen) -> bool:
         """Whether the producer of `place` failed since anything last got that name, at most `age` seconds ago."""
         with told(place.path):
             home = self._hidden.drawer(_MARKS, make=False)
             if home is None:
                 return False
             try:
-                return self._counts(home, _mark(self._locks.real(place)), self._clock())
+                return self._counts(home, _mark(self._real(place)), self._clock())
             finally:
                 os.close(home)
 
@@ -119,6 +119,9 @@ class News:
                             os.unlink(name, dir_fd=home)
             finally:
                 os.close(home)
+
+    def _real(self, place: Granted | Foreseen) -> bytes:
+        return self._locks.real(place) if isinstance(place, Granted) else place.real
 
     def _counts(self, home: int, mark: bytes, now: float) -> bool:
         with suppress(FileNotFoundError):

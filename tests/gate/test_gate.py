@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftlite.config.models import Rule, User
-from ftlite.config.rights import ALL, READ, Right
+from ftlite.config.rights import ALL, READ, Right, parse_rights
 from ftlite.gate.beneath import Resolver, Walk, best_resolver
 from ftlite.gate.gate import Gate
 from ftlite.storage.errors import Kind, StorageError, WouldBlock
@@ -317,19 +317,34 @@ def test_real_is_where_a_name_is_or_would_be(tmp_path: Path) -> None:
     (tmp_path / "ann").symlink_to("home/ann")
     fd = os.open(tmp_path, os.O_PATH)
     with Gate(fd, User(name="ann", root="ann")) as gate, Gate(fd, User(name="all")) as whole:
-        assert gate.real("/") == gate.grant("/").real == b"home/ann"
-        assert gate.real("/link/a") == gate.grant("/link/a").real == b"home/ann/d/a"
-        assert gate.real("/link/x/y/z") == whole.real("/ann/d/x/y/z") == b"home/ann/d/x/y/z"
-        assert whole.real("/") == whole.grant("/").real == b""
-        assert whole.real("/new") == whole.grant("/new").real == b"new"
+        assert gate.foresee("/").real == gate.grant("/").real == b"home/ann"
+        assert gate.foresee("/link/a").real == gate.grant("/link/a").real == b"home/ann/d/a"
+        assert gate.foresee("/link/x/y/z").real == whole.foresee("/ann/d/x/y/z").real == b"home/ann/d/x/y/z"
+        assert whole.foresee("/").real == whole.grant("/").real == b""
+        assert whole.foresee("/new").real == whole.grant("/new").real == b"new"
         with pytest.raises(StorageError) as caught:
-            gate.real("/out/a")
+            gate.foresee("/out/a")
         assert caught.value.kind is Kind.OUTSIDE
         with pytest.raises(StorageError) as caught:
-            gate.real("/.ftlite/a")
+            gate.foresee("/.ftlite/a")
         assert caught.value.kind is Kind.BAD_NAME
         gate.close()
         with pytest.raises(StorageError) as caught:
-            gate.real("/a")
+            gate.foresee("/a")
         assert caught.value.kind is Kind.FAULT
+    os.close(fd)
+
+
+def test_what_may_be_done_where_a_name_would_be(tmp_path: Path) -> None:
+    """The rules at the path and at where links lead both count, so that no link launders a right."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "link").symlink_to("d/new")
+    rules = (Rule("/", parse_rights("put")), Rule("/d", parse_rights("list")), Rule("/link", parse_rights("all")))
+    fd = os.open(tmp_path, os.O_PATH)
+    with Gate(fd, User(name="ann", rules=rules)) as gate:
+        assert gate.foresee("/no/where").rights == parse_rights("put")
+        assert gate.foresee("/d/no/where").rights == parse_rights("list")
+        assert gate.foresee("/link/a").rights == parse_rights("list")
+        assert gate.foresee("/link/a").real == b"d/new/a"
+        assert gate.foresee("/d").rights == parse_rights("list")
     os.close(fd)

@@ -1,4 +1,4 @@
-"""Nobody but the gate makes a `Granted`: what storage accepts has been judged."""
+"""Nobody but the gate makes a `Granted` or a `Foreseen`: what storage accepts has been judged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import ftlite
 
 TOP = Path(ftlite.__file__).parent
+MADE = ("Granted", "Foreseen")
 
 
 def makers(source: str) -> list[str]:
-    """What in `source` could make a Granted: calls by any spelling, copies, other names and subclasses."""
+    """What in `source` could make one of MADE: calls by any spelling, copies, other names and subclasses."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
@@ -23,15 +24,13 @@ def makers(source: str) -> list[str]:
             found.append("subclass")
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value and _named(node.value):
             found.append("other name")
-        if isinstance(node, ast.alias) and node.name == "Granted" and node.asname:
+        if isinstance(node, ast.alias) and node.name in MADE and node.asname:
             found.append("other name")
     return found
 
 
 def _named(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Name) and node.id == "Granted") or (
-        isinstance(node, ast.Attribute) and node.attr == "Granted"
-    )
+    return (isinstance(node, ast.Name) and node.id in MADE) or (isinstance(node, ast.Attribute) and node.attr in MADE)
 
 
 def _asks_only(function: ast.expr) -> bool:
@@ -40,11 +39,12 @@ def _asks_only(function: ast.expr) -> bool:
 
 def test_the_gate_alone() -> None:
     found = {str(path.relative_to(TOP)): makers(path.read_text()) for path in TOP.rglob("*.py")}
-    assert {path: kinds for path, kinds in found.items() if kinds} == {"gate/gate.py": ["call"]}
+    assert {path: kinds for path, kinds in found.items() if kinds} == {"gate/gate.py": ["call", "call"]}
 
 
 def test_every_spelling_is_seen() -> None:
     assert makers("Granted(1, b'a')") == ["call"]
+    assert makers("Foreseen('/a', Right.ALL, b'a')") == ["call"]
     assert makers("granted.Granted(1, b'a')") == ["call"]
     assert makers("functools.partial(Granted, 1)") == ["passed on"]
     assert makers("from x import Granted as G") == ["other name"]

@@ -40,11 +40,14 @@ class House:
         self.store = LocalStore(root, config or StorageConfig())
         self._gates: dict[tuple[str, Right], Gate] = {}
 
-    def at(self, path: str, *, owner: str = "ann", allow: Right = ALL, follow: bool = True) -> Granted:
+    def gate(self, owner: str = "ann", allow: Right = ALL) -> Gate:
         key = (owner, allow)
         if key not in self._gates:
             self._gates[key] = Gate(self.store.root_fd, User(name=owner, rules=(Rule("/", allow),)))
-        return self._gates[key].grant(path, follow=follow)
+        return self._gates[key]
+
+    def at(self, path: str, *, owner: str = "ann", allow: Right = ALL, follow: bool = True) -> Granted:
+        return self.gate(owner, allow).grant(path, follow=follow)
 
     def begin(self, path: str, data: bytes = b"", *, owner: str = "ann") -> Part:
         """A part of `path` in which `data` has arrived."""

@@ -121,6 +121,19 @@ def test_users_with_other_roots_agree_on_a_mark(house: House) -> None:
         assert not house.store.failed(gate.grant("/a"))
 
 
+def test_a_mark_where_nothing_leads_to_yet(house: House, heard: list[tuple[bytes, Change]]) -> None:
+    (house.root / "d").mkdir()
+    (house.root / "link").symlink_to("d/rel")
+    house.store.fail(house.gate().foresee("/link/1.4/a"))
+    assert heard == [(b"d/rel/1.4/a", Change.FAIL)]
+    assert house.store.failed(house.gate().foresee("/d/rel/1.4/a"))
+    assert not house.store.failed(house.gate().foresee("/d/rel/1.4"))
+    (house.root / "d" / "rel" / "1.4").mkdir(parents=True)
+    assert house.store.failed(house.at("/d/rel/1.4/a"))
+    house.put("/d/rel/1.4/a", b"after all")
+    assert not house.store.failed(house.gate().foresee("/link/1.4/a"))
+
+
 def test_a_mark_counts_for_part_age(tmp_path: Path) -> None:
     house = House(tmp_path, StorageConfig(part_age=100))
     now = time.time()

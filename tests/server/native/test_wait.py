@@ -116,6 +116,48 @@ async def test_a_producer_that_failed(root: Path) -> None:
         assert (await client.final(53)).code == 213
 
 
+async def test_a_producer_that_failed_before_anything_led_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftlite.server.handlers.native.wait._LOOK_AGAIN", (1000.0, 1001.0))  # only news wakes it
+    async with native_server(root) as (_box, client):
+        await client.send("WAIT tag=50;timeout=100; rel/1.4/x")
+        await client.send("PUT tag=51;failed=1; rel/1.4/x")
+        assert (await client.hear(51)).facts["failed"] == "1"
+        failed = await client.final(50)
+        assert (failed.code, failed.kind) == (550, "failed")
+        assert not (root / "rel").exists()
+        (root / "rel").mkdir()
+        await client.send("WAIT tag=52;timeout=100; rel/1.4/x")
+        assert (await client.final(52)).kind == "failed"
+        (root / "rel" / "1.4").mkdir()
+        client._next = 60
+        await client.put("rel/1.4/x", b"after all")
+        await client.send("WAIT tag=53;timeout=0; rel/1.4/x")
+        assert (await client.final(53)).code == 213
+
+
+async def test_who_may_not_put_marks_nothing_and_learns_no_names(root: Path) -> None:
+    (root / "in" / "there").mkdir(parents=True)
+    (root / "in" / "file").write_bytes(b"x")
+    (root / "open" / "link").parent.mkdir()
+    (root / "open" / "link").symlink_to("../in/new")
+    allowed = {"/": "put", "/in": "none", "/open": "overwrite"}
+    rules = tuple(Rule(path, parse_rights(words)) for path, words in allowed.items())
+    async with native_server(root, users=(User(name="ann", password=CHEAP, rules=rules),)) as (_box, client):
+        answers = set()
+        paths = ("in/there/a", "in/no/where", "in/there", "in/file/a", "in/a", "in", "open/link", "open/link/a")
+        for tag, path in enumerate(paths, 1):
+            await client.send(f"PUT tag={tag};failed=1; {path}")
+            denied = await client.hear(tag)
+            answers.add((denied.code, denied.kind))
+        assert answers == {(553, "denied")}
+        for tag, path in enumerate(("open/no/where", "no/where/a", "new"), 11):
+            await client.send(f"PUT tag={tag};failed=1; {path}")
+            assert (await client.hear(tag)).code == 226
+        await client.send("PUT tag=20;failed=1; no/.ftlite/x")
+        assert (await client.hear(20)).kind == "bad-name"
+    assert len(list((root / ".ftlite" / "failed").iterdir())) == 3
+
+
 async def test_it_needs_the_right_to_list_or_to_get_and_tells_nothing_else(root: Path) -> None:
     (root / "there").write_bytes(b"x")
     rules = (Rule("/", parse_rights("put")), Rule("/listed", parse_rights("list")), Rule("/got", parse_rights("get")))
