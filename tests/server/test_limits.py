@@ -186,7 +186,7 @@ async def test_reload_changes_users_for_new_logins_only(root: Path) -> None:
 async def test_drain_lets_transfers_end_and_turns_the_others_away(root: Path) -> None:
     data = os.urandom(20_000_000)
     (root / "f").write_bytes(data)
-    async with serving(root, drain=30.0) as box:
+    async with serving(root, drain=30.0, limits={"stranger": 0.2}) as box:
         idle, busy = await box.ann(), await box.ann()
         sock = await open_data(busy)
         assert await busy.say("RETR f") == 150

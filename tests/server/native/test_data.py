@@ -28,7 +28,8 @@ from tests.server.support import open_data
 @pytest.fixture
 def root(root: Path) -> Path:
     (root / "f").write_bytes(b"content")
-    (root / "big").write_bytes(os.urandom(30_000_000))
+    (root / "big").touch()
+    os.truncate(root / "big", 30_000_000)
     return root
 
 
