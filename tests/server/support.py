@@ -83,11 +83,13 @@ class Talker:
         return await self.hear()
 
     async def expect_end(self) -> None:
-        """The server closes, and says nothing more."""
+        """The server closes, and says nothing more; then this end does, for which the server waits a while."""
         try:
             data = await self.stream.receive_some()
         except trio.BrokenResourceError:
             return
+        finally:
+            await trio.aclose_forcefully(self.stream)
         assert (self._held, data) == (b"", b"")
 
     async def log_in(self, user: str = "ann", password: str = PASSWORD) -> None:
