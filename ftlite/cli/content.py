@@ -15,6 +15,7 @@ from ftlite.cli.flags import Options, client_flags, flag
 from ftlite.cli.session import Session, address_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
 from ftlite.cli.targets import below, is_directory, wanting_a_file
+from ftlite.protocol.entries import Kind
 
 if TYPE_CHECKING:
     import trio
@@ -66,30 +67,31 @@ def hash_(options: Options, address: tuple[str, ...], algorithm: str) -> int:
     return perform(options, voice, sources, work)
 
 
-async def _files(client: Client, path: str, recursive: bool) -> AsyncIterator[str]:
+async def _files(client: Client, path: str, recursive: bool) -> AsyncIterator[tuple[str, Kind]]:
     if not recursive:
-        yield path
+        yield path, Kind.FILE
         return
     async for relative, entry in client.walk(path):
         if not is_directory(entry):
-            yield below(path, relative)
+            yield below(path, relative), entry.kind
 
 
 @define(eq=False)
 class _Hash:
     """The digest of one file, here when `known` is set: in hex and by whom it was made, or why there is none.
 
-    `path` is None when the walk itself failed.
+    `path` is None when the walk itself failed; `link`: where it leads may be nowhere, or a directory.
     """
 
     path: str | None
     known: trio.Event
+    link: bool = False
     digest: str = ""
     by: str = "server"
     error: Exception | None = None
 
 
-async def _hash_all(session: Session, client: Client, paths: AsyncIterator[str], algorithm: str) -> None:
+async def _hash_all(session: Session, client: Client, paths: AsyncIterator[tuple[str, Kind]], algorithm: str) -> None:
     """Hash as many at once as -P says, and tell of them in the order of `paths`."""
     import trio
 
@@ -111,9 +113,12 @@ async def _hash_all(session: Session, client: Client, paths: AsyncIterator[str],
     async def walk() -> None:
         async with send:
             try:
-                async for path in paths:
+                async for path, kind in paths:
+                    if kind is Kind.OTHER:
+                        report.left_out(session.voice, path)
+                        continue
                     await free.acquire()
-                    one = _Hash(path, trio.Event())
+                    one = _Hash(path, trio.Event(), link=kind is Kind.LINK)
                     nursery.start_soon(work, one)
                     await send.send(one)
             except ClientError as error:  # what was found before is told first
@@ -150,6 +155,9 @@ async def _tell_hash(session: Session, one: _Hash, algorithm: str) -> None:
     voice = session.voice
     assert one.path is not None
     if one.error is not None:
+        if one.link and (isinstance(one.error, CliError) or getattr(one.error, "reply", None) is not None):
+            report.left_out(voice, one.path)
+            return
         raise one.error
     voice.succeeded()
     if voice.json:

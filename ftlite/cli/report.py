@@ -62,8 +62,8 @@ def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
     for path in report.skipped:
         left_out(voice, path, whole=report.whole)
     if report.left:
-        more = "more " if report.skipped else ""
-        voice.warn(f"{_count(report.left, f'{more}entry')} were left out: these cannot travel, or may not be read")
+        what = _count(report.left, "more entry" if report.skipped else "entry")
+        voice.warn(f"{what} left out: not readable for this account, or of a kind that cannot travel")
         voice.event("skipped", count=report.left)
     failed = f", {len(report.failures)} failed" if report.failures else ""
     verified = f"; verified: {report.verified.value}" if report.files else ""

@@ -26,6 +26,7 @@ LEAST_INSIDE = 8 << 20
 _FRAME = struct.Struct(">II")  # length and CRC-32 of the body
 _MOST_BODY = 1 << 16
 _BATCH_RECORDS = 256
+_BATCH_OCTETS = 4 << 20  # of content: what a kill takes away of what has arrived
 _BEGUN, _DROPPED = b"P", b"N"
 _KINDS = {kind.value.encode(): kind for kind in EntryKind}
 
@@ -70,6 +71,7 @@ class Journal:
         self.partial: Partial | None = None
         self._fd = fd
         self._held: list[bytes] = []
+        self._unwritten = 0  # octets of content that no record tells of yet
         head = b"ftlite tree 1 %b " % algorithm.encode()
         boot = _boot()
         found = self._recover(head, boot, root_fd, Manifest(algorithm), stop)
@@ -159,7 +161,8 @@ class Journal:
     def add(self, entry: TreeEntry, digest: str) -> None:
         """An entry is complete. A directory's mode and time are those that it will have in the end."""
         self._write_record(entry.kind.value.encode(), entry, digest)
-        if len(self._held) >= _BATCH_RECORDS:
+        self._unwritten += entry.size
+        if len(self._held) >= _BATCH_RECORDS or self._unwritten >= _BATCH_OCTETS:
             self.flush()
 
     def begin(self, entry: TreeEntry) -> None:
@@ -182,6 +185,7 @@ class Journal:
             _write(self._fd, data, self._end)
             self._end += len(data)
             self._held.clear()
+            self._unwritten = 0
 
     def _write_record(self, letter: bytes, entry: TreeEntry, digest: str) -> None:
         body = b"%b\0%o\0%d\0%d\0%b\0%b\0%b" % (
