@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from contextlib import suppress
 
 from attrs import evolve
 
@@ -39,7 +40,6 @@ class Unpacker:
     Attributes:
         manifest: of what is complete, with what a journal counted before.
         received: octets that `write` took.
-        ordered: all entries came in the protocol's order, so that `manifest.digest()` is that of a walk.
     """
 
     def __init__(
@@ -67,7 +67,6 @@ class Unpacker:
         """
         self.manifest = journal.manifest if journal is not None else Manifest(algorithm)
         self.received = 0
-        self.ordered = True
         self._root = root_fd
         self._limits = limits or TreeLimits()
         self._allowed = allowed
@@ -173,6 +172,7 @@ class Unpacker:
             raise TreeError(Kind.MALFORMED, entry.path, "goes on inside a file that does not stand here")
         try:
             parent, name = self._chain.enter(entry.path)
+            self._in_order(entry.path, parent, name)
             if entry.kind is EntryKind.FILE:
                 self._make_file(entry, parent, name)
             elif entry.kind is EntryKind.DIR:
@@ -187,6 +187,16 @@ class Unpacker:
             if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):  # the archive's fault, not the disk's
                 raise TreeError(Kind.TOO_MUCH, entry.path, "a name that this file system does not take") from error
             raise
+
+    def _in_order(self, path: bytes, parent: int, name: bytes) -> None:
+        """Refuse what comes behind an entry that it belongs before: a walk would make another digest of the tree."""
+        order = path.replace(b"/", b"\0")
+        if order < self._last:
+            with suppress(FileNotFoundError):
+                os.stat(name, dir_fd=parent, follow_symlinks=False)
+                raise FileExistsError
+            raise TreeError(Kind.MALFORMED, path, "out of order: names come in the order of their octets")
+        self._last = order
 
     def _judge(self, entry: TreeEntry) -> None:
         """All that can be said of an entry before the disk is asked."""
@@ -208,9 +218,6 @@ class Unpacker:
             check_path(entry.target)
         if self._allowed is not None and not self._allowed(text(path), entry.kind is EntryKind.DIR):
             raise TreeError(Kind.DENIED, path, "not allowed here")
-        order = path.replace(b"/", b"\0")
-        self.ordered = self.ordered and order > self._last
-        self._last = order
 
     def _room(self, entry: TreeEntry) -> None:
         if self.manifest.size + entry.size > self._limits.size:
@@ -242,6 +249,7 @@ class Unpacker:
         ):
             raise TreeError(Kind.MALFORMED, entry.path, "goes on inside a file that does not stand here")
         parent, name = self._chain.enter(entry.path)
+        self._last = entry.path.replace(b"/", b"\0")
         fd = os.open(name, _CONTINUE, dir_fd=parent)
         self._file = _Target(entry, fd, partial.hasher.copy(), header.left)
         self._journal.partial = None  # its record stays: the part still grows

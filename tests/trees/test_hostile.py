@@ -89,8 +89,8 @@ UNSAFE = {
     "link with words that lead out": folder(b"d") + link(b"a", b"d/../../x"),
     "link without a target": link(b"a", b""),
     "link out through another": folder(b"d") + link(b"d/up", b"..") + link(b"e", b"d/up/.."),
-    "link out through a later one": folder(b"d") + link(b"a", b"d/up/../x") + link(b"d/up", b".."),
-    "link out through two": folder(b"d") + folder(b"d/e") + link(b"a", b"d/e/b/../x") + link(b"d/e/b", b"c")
+    "link out through a later one": link(b"a", b"d/up/../x") + folder(b"d") + link(b"d/up", b".."),
+    "link out through two": link(b"a", b"d/e/b/../x") + folder(b"d") + folder(b"d/e") + link(b"d/e/b", b"c")
     + link(b"d/e/c", b"../.."),
     "file below a link": folder(b"d") + link(b"l", b"d") + file(b"l/evil"),
     "file below a link that leads out": link(b"l", b"..") + file(b"l/evil"),
@@ -101,9 +101,9 @@ UNSAFE = {
     "hard link, absolute": hard(b"a", b"/etc/passwd"),
     "hard link to nothing": hard(b"a", b"b"),
     "hard link to a later file": hard(b"a", b"b") + file(b"b"),
-    "hard link to a directory": folder(b"d") + hard(b"a", b"d"),
-    "hard link to a link": link(b"l", b"f") + file(b"f") + hard(b"a", b"l"),
-    "hard link below a link": folder(b"d") + file(b"d/f") + link(b"l", b"d") + hard(b"a", b"l/f"),
+    "hard link to a directory": folder(b"d") + hard(b"e", b"d"),
+    "hard link to a link": file(b"f") + link(b"l", b"f") + hard(b"m", b"l"),
+    "hard link below a link": folder(b"d") + file(b"d/f") + link(b"l", b"d") + hard(b"m", b"l/f"),
     "hard link to itself": hard(b"a", b"a"),
     "hard link over its target": file(b"a") + hard(b"a", b"a"),
 }  # fmt: skip
@@ -123,11 +123,11 @@ FINE = {
     "link to itself": link(b"a", b"a"),
     "link around": link(b"a", b"b") + link(b"b", b"a/../a"),
     "dangling": link(b"a", b"b/c/d"),
-    "dots and slashes": folder(b"d") + link(b"a", b".//d/./"),
-    "back after a name": folder(b"d") + folder(b"e") + link(b"d/a", b"../e/../d"),
+    "dots and slashes": folder(b"d") + link(b"e", b".//d/./"),
+    "back after a name": folder(b"d") + link(b"d/a", b"../e/../d") + folder(b"e"),
     "back after a dangling name": link(b"a", b"x/../y"),
-    "through another, within": folder(b"d") + folder(b"d/e") + link(b"l", b"d/e") + link(b"a", b"l/../x"),
-    "hard link": folder(b"d") + file(b"d/f", b"x") + hard(b"a", b"d/f"),
+    "through another, within": folder(b"d") + folder(b"d/e") + link(b"l", b"d/e") + link(b"m", b"l/../x"),
+    "hard link": folder(b"d") + file(b"d/f", b"x") + hard(b"e", b"d/f"),
     "hard link to a hard link": file(b"f", b"x") + hard(b"g", b"f") + hard(b"h", b"g"),
     "three dots": folder(b"...") + file(b".../a") + file(b"..a"),
     "nearly reserved": file(b".ftliterc"),
@@ -167,10 +167,34 @@ def test_inside_without_a_part(world: Path) -> None:
 
 
 def test_a_directory_that_is_entered_again(tmp_path: Path) -> None:
+    """Below another one: what the one above had is given back when it is left for good."""
     closed = encode(TreeEntry(b"d", EntryKind.DIR, 0o555, 5_000_000_000))
-    unpacker = unpack(closed + file(b"a") + file(b"d/b") + END, tmp_path / "target")
+    inner = encode(TreeEntry(b"d/a", EntryKind.DIR, 0o555, 6_000_000_000))
+    unpack(closed + inner + file(b"d/a/f") + file(b"d/b") + file(b"e") + END, tmp_path / "target")
     assert contents(tmp_path / "target")[b"d"] == ("directory", 0o555, 5_000_000_000)
-    assert not unpacker.ordered
+    assert contents(tmp_path / "target")[b"d/a"] == ("directory", 0o555, 6_000_000_000)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(b"b", b"a"), (b"d/", b"d/b", b"d/a"), (b"d/", b"d/f", b"e", b"d/g"), (b"a/", b"a.b", b"a/f"), (b"a.b", b"a/"),
+     (b"b", b"a/", b"c")],
+)  # fmt: skip
+def test_out_of_order(names: tuple[bytes, ...], world: Path) -> None:
+    """The digest would not be that of a walk; `a` with all below it comes before `a.b`, though `.` sorts before `/`."""
+    stream = b"".join(folder(name[:-1]) if name.endswith(b"/") else file(name) for name in names)
+    error = refused(stream + END, world)
+    assert error.kind is Kind.MALFORMED
+    assert "order" in error.reason
+    in_order = sorted(names, key=lambda name: name.rstrip(b"/").split(b"/"))
+    stream = b"".join(folder(name[:-1]) if name.endswith(b"/") else file(name) for name in in_order)
+    unpack(stream + END, world / "in order")
+
+
+@pytest.mark.parametrize("again", [b"a", b"d", b"d/f"])
+def test_a_name_that_came_before_others(again: bytes, world: Path) -> None:
+    stream = file(b"a") + folder(b"d") + file(b"d/f") + file(b"x")
+    assert refused(stream + file(again) + END, world).kind is Kind.UNSAFE
 
 
 @pytest.mark.parametrize(
