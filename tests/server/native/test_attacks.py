@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from ftlite.config.models import Rule, User
 from ftlite.config.rights import ALL, Right
+from ftlite.protocol.native.patterns import Filter
 from ftlite.storage.granted import Granted
 from ftlite.storage.local import LocalStore
 from ftlite.storage.read import Source
@@ -131,3 +133,24 @@ async def test_a_digest_is_that_of_what_is_sent(root: Path, monkeypatch: pytest.
         _, data, final = await client.get("f")
     assert data == old
     assert final.facts["sha256"] == sha256(old)
+
+
+async def test_patterns_that_take_long_hold_up_nobody(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "d").mkdir()
+    for number in range(1000):
+        (root / "d" / str(number)).touch()
+    asked: list[str] = []
+
+    def slow(_filter: Filter, path: str, _is_directory: bool) -> bool:
+        asked.append(path)
+        time.sleep(0.02)  # as hundreds of patterns with several stars do
+        return False
+
+    monkeypatch.setattr(Filter, "__call__", slow)
+    async with native_server(root) as (_box, client):
+        tag = client.tag()
+        await client.send(f"GET tag={tag};type=tree;exclude=*a*a; d")
+        await until(lambda: asked)
+        await client.send(f"ABOR tag={tag};")
+        assert (await client.final(tag)).kind == "aborted"
+    assert len(asked) < 1000

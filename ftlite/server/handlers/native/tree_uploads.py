@@ -86,7 +86,8 @@ async def _begin(tagged: Tagged) -> Staging:
 
     try:
         with tagged.working("hash"):
-            await tagged.stoppable(work, tagged.services.disk)
+            async with tagged.services.share(tagged.user, tagged.services.disk):
+                await tagged.stoppable(work, tagged.services.disk)
     except BaseException as error:
         if begun:
             with trio.CancelScope(shield=True), begun[0].place:  # bounded: it is let go as it was

@@ -92,7 +92,7 @@ async def _packing(tagged: Tagged) -> AsyncIterator[tuple[Packer, Position]]:
             make = partial(
                 Packer,
                 root_fd,
-                wanted=Filter(request.include, request.exclude) if request.include or request.exclude else None,
+                wanted=_wanted(request),
                 may=rules_below(tagged.gate, place, _READ),
                 algorithm=request.hash,
                 comp=request.comp,
@@ -108,6 +108,19 @@ async def _packing(tagged: Tagged) -> AsyncIterator[tuple[Packer, Position]]:
                 packer.close()
             with trio.CancelScope(shield=True):  # bounded: descriptors are closed
                 await tagged.services.on_disk(partial(held.__exit__, None, None, None))
+
+
+def _wanted(request: GetTreeRequest) -> Judge | None:
+    """What the patterns say; in a worker that ends soon when the tag does, whatever they cost for each entry."""
+    if not request.include and not request.exclude:
+        return None
+    says = Filter(request.include, request.exclude)
+
+    def wanted(path: str, is_directory: bool) -> bool:
+        trio.from_thread.check_cancelled()
+        return says(path, is_directory)
+
+    return wanted
 
 
 def _of_client(request: GetTreeRequest) -> Position:
@@ -127,8 +140,10 @@ def _agrees(request: GetTreeRequest, position: Position) -> bool:
 
 async def _skipped(tagged: Tagged, packer: Packer) -> Position:
     """Read what the client has, in turns that can be called off in between."""
+    beside = tagged.services.beside
     with tagged.working("hash"):
         while True:
-            position = await trio.to_thread.run_sync(packer.advance, limiter=tagged.services.beside)
+            async with tagged.services.share(tagged.user, beside):
+                position = await trio.to_thread.run_sync(packer.advance, limiter=beside)
             if position is not None:
                 return position
