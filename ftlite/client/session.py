@@ -18,6 +18,7 @@ from ftlite.client.features import Features, Quirks
 from ftlite.client.trust import Plan
 from ftlite.net.proxy import Proxy
 from ftlite.protocol.errors import ProtocolError
+from ftlite.protocol.native.requests import TAGGED, plain_path
 from ftlite.protocol.replies import Reply
 from ftlite.protocol.text import unquote_path
 
@@ -81,6 +82,8 @@ class Session:
 
     async def ask(self, name: str, argument: str = "") -> Reply:
         """One command, its final reply, whatever that is."""
+        if self.native is not None and name in TAGGED:
+            argument = plain_path(argument)  # a name may begin as a tag does
         return await self.control.ask(name, argument)
 
     async def expect(self, name: str, argument: str = "", *, thing: str | None = None, also: int = 0) -> Reply:

@@ -228,7 +228,6 @@ class ClientDialogue:
             raise BadReply(f"{reply.code} {printable(reply.first[:80])} out of step: {error}") from error
         if running.state.answered:
             del self._tagged[tag]
-            self._tags.ended(tag)
         return Answer(running.name, reply, running.state.answered, running.shown, tag, said)
 
 

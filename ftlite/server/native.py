@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
+from collections import Counter
 from collections.abc import Callable
 
 import trio
@@ -20,6 +21,7 @@ from ftlite.protocol.errors import BadCommand
 from ftlite.protocol.native.feature import Grant
 from ftlite.protocol.native.lines import PROOF_OCTETS, parse_proof_line, proves
 from ftlite.protocol.native.tags import Tags
+from ftlite.server.census import neighbourhood
 from ftlite.server.services import Services
 
 _MOST_GIVEN_UP = 1024
@@ -76,7 +78,7 @@ class NativeSession:
         self._slots: dict[int, Slot] = {}
         self._early: dict[int, _Early] = {}
         self._given_up: dict[int, None] = {}  #: tags of spares that nobody came for: their proofs are used up
-        self._proving: dict[trio.CancelScope, None] = {}
+        self._proving: dict[trio.CancelScope, str] = {}  #: and from where, the oldest first
         self._most = limits.transfers + limits.spares
         self._patience = limits.prove
         self._ended = False
@@ -106,7 +108,6 @@ class NativeSession:
 
     def close(self, tag: int) -> None:
         """The command of `tag` has ended, or needs no data connection: one that is there is torn down if it stands."""
-        self._tags.ended(tag)
         slot, early = self._slots.pop(tag, None), self._early.pop(tag, None)
         for wire in (slot.wire if slot else None, early.wire if early else None):
             if wire is not None:
@@ -148,7 +149,7 @@ class NativeSession:
         if reason is None and said is not None and not proves(self._key, self.id, tag, said):
             reason = "forged"
         if reason is None and said is None:
-            secured = await self._secured(wire, tag)
+            secured = await self._secured(wire, tag, neighbourhood(peer))
             if isinstance(secured, Wire):
                 wire, reason = secured, self._unwanted(tag)  # another may have been first meanwhile
             else:
@@ -172,15 +173,13 @@ class NativeSession:
             return "crowded"
         return None
 
-    async def _secured(self, wire: Wire, tag: int) -> Wire | str:
-        """Shake hands and hear the proof; or why not. Of too many at once, the oldest has to go."""
+    async def _secured(self, wire: Wire, tag: int, origin: str) -> Wire | str:
+        """Shake hands and hear the proof; or why not. Of too many at once, one from where most come from has to go."""
         if len(self._proving) >= self._most:
-            oldest = next(iter(self._proving))
-            del self._proving[oldest]  # at once: a burst would find the same one again and again
-            oldest.cancel()
+            self._crowd_out(origin)
         reason = "late-proof"
         with trio.move_on_after(self._patience) as scope:
-            self._proving[scope] = None
+            self._proving[scope] = origin
             try:
                 return await self._shake(wire, tag)
             except NetError as error:
@@ -190,6 +189,15 @@ class NativeSession:
             finally:
                 self._proving.pop(scope, None)
         return reason
+
+    def _crowd_out(self, newcomer: str) -> None:
+        """Cancel one: a thief of the id that floods us takes the places of its own connections, not of the client's."""
+        crowds = Counter([*self._proving.values(), newcomer])
+        for scope, origin in self._proving.items():
+            if crowds[origin] == max(crowds.values()):
+                del self._proving[scope]  # at once: a burst would find the same one again and again
+                scope.cancel()
+                return
 
     async def _shake(self, wire: Wire, tag: int) -> Wire:
         """Raises NetError, or BadCommand where the proof is none or wrong."""

@@ -24,7 +24,7 @@ from ftlite.protocol.errors import (
 from ftlite.protocol.facts import format_facts, format_time, parse_facts, parse_time
 from ftlite.protocol.lines import LineSplitter
 from ftlite.protocol.listparse import listing_lines, parse_list, parse_mlst, parse_mlsx, parse_nlst, safe_name
-from ftlite.protocol.native.answers import parse_answer, parse_plain, untagged
+from ftlite.protocol.native.answers import parse_answer, untagged
 from ftlite.protocol.native.feature import Grant, Offer
 from ftlite.protocol.native.lines import FirstLine, FirstLineKind, GreetingSkipper, parse_proof_line, proof_line
 from ftlite.protocol.native.patterns import Filter, format_patterns, parse_patterns
@@ -219,8 +219,6 @@ def _answers(data: bytes) -> None:
             assert not begins_tagged(untagged(said).first)
             with contextlib.suppress(BadReply):
                 assert parse_answer(parse_answer(said).to_reply()) == parse_answer(said)
-            with contextlib.suppress(BadReply):
-                parse_plain(said)
             with contextlib.suppress(BadReply):
                 assert Grant.parse(Grant.parse(said).to_reply()) == Grant.parse(said)
 

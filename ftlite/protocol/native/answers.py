@@ -224,27 +224,6 @@ def parse_answer(answer: Reply) -> Answer:
     tag = values.read_tag(answer.first)
     if tag is None or len(answer.lines) > 1:
         raise BadReply(f"{answer.code} {printable(answer.first[:80])} is no reply with a tag")
-    return _parse(answer, tag)
-
-
-def parse_plain(answer: Reply) -> Told | Refusal:
-    """What the reply to WAIT in its plain form says (s.8). Raises BadReply for what is neither 213 nor a refusal."""
-    if answer.code >= 400 and not answer.first.lower().startswith("kind="):
-        return Refusal(None, answer.code, "", answer.text)
-    said = _parse(answer, None)
-    if not isinstance(said, Told | Refusal):
-        raise BadReply(f"{answer.code} {printable(answer.first[:80])} does not answer WAIT")
-    return said
-
-
-def untagged(answer: Reply) -> Reply:
-    """`answer`, made sure not to be taken for that of a tag (s.2): a space comes before what would be."""
-    if not values.begins_tagged(answer.first):
-        return answer
-    return evolve(answer, lines=(f" {answer.first}", *answer.lines[1:]))
-
-
-def _parse(answer: Reply, tag: int | None) -> Answer:
     try:
         facts, text = values.split(answer.first)
         if answer.code >= 400:
@@ -256,6 +235,13 @@ def _parse(answer: Reply, tag: int | None) -> Answer:
     except BadFacts as error:
         raise BadReply(f"{answer.code} {printable(answer.first[:80])}: {error}") from error
     return value
+
+
+def untagged(answer: Reply) -> Reply:
+    """`answer`, made sure not to be taken for that of a tag (s.2): a space comes before what would be."""
+    if not values.begins_tagged(answer.first):
+        return answer
+    return evolve(answer, lines=(f" {answer.first}", *answer.lines[1:]))
 
 
 def _made(answer: Reply, facts: Mapping[str, str]) -> type[Any]:

@@ -70,8 +70,9 @@ _OVER: Final = {E.SUCCESS: S.ENDED, E.REFUSAL: S.ENDED}
 Table = Mapping[State, Mapping[Event, State]]
 
 #: The server's side: (which way, state, event) -> state. An upload succeeds only when it was stated and has ended, or
-#: before anything moved (same=1, also where DONE was faster); a download only when all went out. A refusal (425, 426, ABOR among them) may come at
-#: any time. A spare that is lost or given up has used its tag up: the client has to take another.
+#: before anything moved (same=1, also where DONE was faster); a download only when all went out. A refusal (425, 426,
+#: ABOR among them) may come at any time. A spare that is lost or given up has used its tag up: the client has to take
+#: another.
 SERVER: Final[Mapping[Moves, Table]] = {
     Moves.DOWN: {
         S.OPEN: {E.DATA: S.MOVING, E.REFUSAL: S.ENDED},
@@ -187,12 +188,11 @@ class ClientTag:
 
 
 class Tags:
-    """The tags of one native session: which were used, and which commands run."""
+    """Which tags of one native session were used."""
 
     def __init__(self) -> None:
         self._highest = 0
         self._used: set[int] = set()  # all within the window, and some below it
-        self._running: set[int] = set()
 
     def fresh(self, tag: int) -> bool:
         """Whether a command may still take `tag` (s.4): never used, and at most `WINDOW` below the highest."""
@@ -207,16 +207,4 @@ class Tags:
             if len(self._used) > 4 * WINDOW:  # not each time: it costs more than the rest
                 self._used = {used for used in self._used if used >= tag - WINDOW}
         self._used.add(tag)
-        self._running.add(tag)
-        return True
-
-    def running(self, tag: int) -> bool:
-        """Whether the command that took `tag` has not ended."""
-        return tag in self._running
-
-    def ended(self, tag: int) -> bool:
-        """The command of `tag` has ended; False when none ran."""
-        if tag not in self._running:
-            return False
-        self._running.remove(tag)
         return True

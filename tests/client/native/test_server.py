@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -115,3 +116,27 @@ async def test_who_waits_gets_it_the_moment_that_it_is_there(tmp_path: Path, how
             nursery.start_soon(fetch, number)
         await trio.testing.wait_all_tasks_blocked(0.05)
         await client.put(tmp_path / "f", "f")
+
+
+@pytest.mark.parametrize("name", ["tag=1; x", "tag=1;offset=5; x", "TAG=", "timeout=1; x", "since=x"])
+async def test_names_that_begin_as_facts_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / "f").write_bytes(b"content")
+    async with speaking(tmp_path / "root", "ftp") as client:
+        assert (await client.put(tmp_path / "f", name)).verified is Verified.DIGEST
+        assert (tmp_path / "root" / name).read_bytes() == b"content"
+        assert (await client.put(tmp_path / "f", name)).skipped
+        assert (await client.get(name, tmp_path / "back")).verified is Verified.DIGEST
+        assert [entry.name for entry in await client.list()] == [name]
+        assert (await client.stat(name)).size == 7
+        assert await client.hash(name) == hashlib.sha256(b"content").hexdigest()
+        assert await client.hash(name, "sha512") == hashlib.sha512(b"content").hexdigest()
+        assert await client.hash(name, "md5") == hashlib.md5(b"content", usedforsecurity=False).hexdigest()
+        assert (await client.wait(name, 5)).size == 7
+        await client.mark_failed(name)
+        await client.chmod(name, 0o600)
+        await client.set_modified(name, 1_600_000_000_000_000_000)
+        await client.rename(name, f"{name}2")
+        await client.remove(f"{name}2")
+        await client.mkdir(name)
+        assert await client.list(name) == []
+        await client.rmdir(name)

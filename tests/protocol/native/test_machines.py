@@ -215,7 +215,7 @@ class Machines(RuleBasedStateMachine):
             self.server.finish(tag, refuse(tag, "stalled"))
 
     def running(self) -> list[int]:
-        return self.serving(lambda tag, _: self.server.tags.running(tag))
+        return self.serving(lambda tag, _: tag in self.server.running)
 
     # --- the wire ---
 
@@ -275,7 +275,7 @@ class Machines(RuleBasedStateMachine):
             if serving.final is not None:
                 assert serving.tag.state is State.ENDED
                 assert serving.at_end == bytes(serving.content)
-                assert not self.server.tags.running(tag)
+                assert tag not in self.server.running
 
     def teardown(self) -> None:
         """Let all that is on its way arrive, and time pass for what still waits."""

@@ -245,17 +245,6 @@ def test_the_window() -> None:
     assert not tags.take(102)
 
 
-def test_a_command_ends_once() -> None:
-    tags = Tags()
-    assert not tags.ended(1)
-    tags.take(1)
-    assert tags.running(1)
-    assert tags.ended(1)
-    assert not tags.running(1)
-    assert not tags.ended(1)
-    assert not tags.take(1)
-
-
 @given(st.lists(st.one_of(st.integers(1, 200), st.integers(1, 2000)), max_size=400))
 @settings(deadline=None)
 def test_no_tag_is_taken_twice_and_the_window_is_exact(asked: list[int]) -> None:
@@ -272,6 +261,4 @@ def test_long_sessions_stay_small() -> None:
     tags = Tags()
     for tag in range(1, 5000):
         assert tags.take(tag)
-        assert tags.ended(tag)
     assert len(tags._used) <= 5 * WINDOW
-    assert not tags._running

@@ -180,6 +180,7 @@ class Server:
         for line, code in ((b"USER a", 230), (b"OPTS FTLITE 1", 200)):
             self.dialogue.answered(parse_command(line), reply(code, "x"))
         self.tags = Tags()
+        self.running: set[int] = set()
         self.commands: dict[int, Serving] = {}
         self.closed: set[int] = set()  # data connections that were turned away
 
@@ -208,6 +209,7 @@ class Server:
         if not self.tags.take(tag):
             self._send(refuse(tag, "bad-tag").to_reply())
             return
+        self.running.add(tag)
         serving = self.commands.setdefault(tag, Serving())
         if serving.tag.state is State.ENDED:  # its spare was given up
             self.commands[tag] = serving = Serving()
@@ -226,7 +228,7 @@ class Server:
             serving.stated = stated
 
     def _abort(self, command: Command, tag: int) -> None:
-        runs = self.tags.running(tag)
+        runs = tag in self.running
         if runs:
             self.finish(tag, refuse(tag, "aborted"))
         self._answer(command, reply(226 if runs else 225, "x"))
@@ -234,7 +236,7 @@ class Server:
     def _answer(self, command: Command, answer: Reply) -> None:
         if command.verb.name in ENDS_NATIVE:
             for tag in list(self.commands):
-                if self.tags.running(tag):
+                if tag in self.running:
                     self.finish(tag, refuse(tag, "aborted"))
         self.dialogue.answered(command, answer)
         self._send(answer)
@@ -249,7 +251,8 @@ class Server:
         """The final reply; nothing of the tag is left then."""
         serving = self.commands[tag]
         serving.tag.step(Event.REFUSAL if isinstance(final, Refusal) else Event.SUCCESS)
-        assert self.tags.ended(tag), "a tag was answered twice"
+        assert tag in self.running, "a tag was answered twice"
+        self.running.remove(tag)
         serving.final, serving.at_end = final, bytes(serving.content)
         self._send(final.to_reply())
         data = self.link.data.get(tag)
