@@ -17,7 +17,7 @@ from ftlite.protocol.native.patterns import Filter
 from ftlite.storage.granted import Granted
 from ftlite.storage.local import LocalStore
 from ftlite.storage.read import Source
-from tests.server.native.support import in_thread, logged, native, native_server, sha256, until, write_all
+from tests.server.native.support import in_thread, logged, native, native_server, read_all, sha256, until, write_all
 from tests.server.native.test_trees import archive, digest
 from tests.server.native.test_trees import put as put_tree
 from tests.server.support import ann
@@ -60,6 +60,29 @@ async def test_a_burst_of_handshakes_without_proof_is_bounded(root: Path) -> Non
                 sock.sendall(f"DATA {client.id}.0000000001\r\n".encode())
             await until(lambda: box.log.getvalue().count("data.refused") + len(kept._proving) >= 60)
             assert len(kept._proving) == 3
+
+
+async def test_a_flood_from_elsewhere_does_not_crowd_out_the_client(root: Path) -> None:
+    (root / "f").write_bytes(b"content")
+    async with native_server(root, tls=True, limits={"transfers": 2, "spares": 1}) as (box, client):
+        kept = box.server.services.natives[client.id]
+        await client.send("GET tag=1; f")
+        line = f"DATA {client.id}.0000000001\r\n".encode()
+        with ExitStack() as socks:
+            slow = socks.enter_context(socket.create_connection(("127.0.0.1", box.port)))
+            slow.sendall(line)
+            await until(lambda: len(kept._proving) == 1)
+            for _ in range(20):
+                thief = socket.create_connection(("127.0.0.1", box.port), source_address=("127.0.0.2", 0))
+                socks.enter_context(thief).sendall(line)
+            await until(lambda: box.log.getvalue().count("data.refused") + len(kept._proving) >= 21)
+            assert client.context is not None
+            shake = partial(client.context.wrap_socket, slow, server_hostname="localhost")
+            client._skip_greeting(slow)
+            tls = socks.enter_context(await in_thread(shake))
+            tls.sendall(f"PROOF {client.proof(1)}\r\n".encode())
+            assert await in_thread(partial(read_all, tls)) == b"content"
+        assert (await client.final(1)).code == 226
 
 
 @pytest.mark.parametrize("replace", ["", "merge=1;"])
