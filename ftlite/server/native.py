@@ -108,7 +108,6 @@ class NativeSession:
 
     def close(self, tag: int) -> None:
         """The command of `tag` has ended, or needs no data connection: one that is there is torn down if it stands."""
-        self._tags.ended(tag)
         slot, early = self._slots.pop(tag, None), self._early.pop(tag, None)
         for wire in (slot.wire if slot else None, early.wire if early else None):
             if wire is not None:
