@@ -247,7 +247,8 @@ def _coarse(real: Callable[[int], os.stat_result]) -> Callable[[int], os.stat_re
 
     def fstat(fd: int) -> os.stat_result:
         facts = real(fd)
-        named = {name: getattr(facts, name) for name in dir(facts) if name.startswith("st_")}
+        shown = {"st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size"}  # in the tuple itself
+        named = {name: getattr(facts, name) for name in dir(facts) if name.startswith("st_") and name not in shown}
         named["st_ctime_ns"] -= named["st_ctime_ns"] % 10_000_000_000
         return os.stat_result(tuple(facts), named)
 
