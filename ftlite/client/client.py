@@ -305,6 +305,8 @@ class Client(Streaming):
         named in `TreeReport.skipped`. Only `merge` is possible, and what it does in any case.
 
         Args:
+            preserve: times and modes travel too (default: yes); in a native transfer they always do, the modes masked
+                by the umask of whoever receives.
             wanted: (path relative to `remote`, is it a directory) -> take it. A `Filter` can be said to a native
                 server; with any other function the tree goes file by file.
             on_file: told once of each file; native: when all of them are there.

@@ -18,7 +18,7 @@ from attrs import define
 
 from ftlite import connect
 from ftlite.client import Client, ClientError, Outcome, TreeFile, Verified
-from ftlite.client.native import treework
+from ftlite.client.native import treeparts, treework
 from ftlite.config.models import TlsConfig, TlsMode
 from ftlite.net.tls import ServerTls, ensure_self_signed, spki_pin
 from ftlite.protocol.native.patterns import Filter
@@ -467,6 +467,38 @@ async def test_cancelling_while_a_tree_is_read_again(tmp_path: Path, monkeypatch
             nursery.cancel_scope.cancel()
         assert nursery.cancel_scope.cancelled_caught
         assert (busy(), descriptors()) == ([], base)
+        assert left(w.here) == ["t"]
+
+
+async def test_a_swap_that_was_cut_short_is_undone_by_the_next_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def cannot(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    rename = Path.rename
+
+    def dying(self: Path, other: Path) -> Path:
+        if self.name == "tree":
+            raise Killed
+        return rename(self, other)
+
+    async with world(tmp_path) as w:
+        fill(w.root / "t", a="new")
+        fill(w.here / "t", a="old")
+        monkeypatch.setattr(treeparts, "rename_exchange", cannot)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", dying)
+            with pytest.raises(Killed):
+                await w.client.get_tree("t", w.here / "t", replace=True)
+        assert "t" not in left(w.here)
+        await fails(w.client.get_tree("t", w.here / "t"), Outcome.EXISTS)
+        assert read(w.here / "t") == {"a": "old"}
+        await w.client.get_tree("t", w.here / "t", replace=True)
+        assert read(w.here / "t") == {"a": "new"}
         assert left(w.here) == ["t"]
 
 
