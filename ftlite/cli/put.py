@@ -295,7 +295,7 @@ async def _put_file(session: Session, client: Client, source: Source, path: str,
         expect = ":".join(terms.expect) if terms.expect else None
         if source.stream:
             result = await client.put_stream(
-                from_stdin, path, progress=step, if_absent=terms.if_absent, expect=expect
+                from_stdin(), path, progress=step, if_absent=terms.if_absent, expect=expect
             )
         else:
             result = await client.put(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 from ftlite.cli.voice import Voice
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 async def to_stdout(client: Client, path: str, voice: Voice) -> Transferred:
     """Write the remote file `path` to stdout as it comes. ClientError when it does not come whole."""
+    _widen(sys.stdout)
 
     def write(block: memoryview) -> None:
         try:
@@ -25,6 +28,18 @@ async def to_stdout(client: Client, path: str, voice: Voice) -> Transferred:
     return await client.get_stream(path, write)
 
 
-def from_stdin(most: int) -> bytes:
-    """The next bytes of stdin, `most` of them at most; none at its end. Blocks."""
-    return os.read(sys.stdin.fileno(), most)
+def from_stdin() -> Callable[[int], bytes]:
+    """What gives the next bytes of stdin, so many at most; none at its end. It blocks."""
+    _widen(sys.stdin)
+
+    def read(most: int) -> bytes:
+        return os.read(sys.stdin.fileno(), most)
+
+    return read
+
+
+def _widen(stream: TextIO) -> None:
+    from ftlite.movers import widen
+
+    with suppress(OSError, ValueError):  # it stands for no descriptor
+        widen(stream.fileno())

@@ -31,7 +31,8 @@ _PIPE = 1 << 20
 def widen(fd: int) -> None:
     """Give a pipe room for 1 MiB, where `fd` is one and the system lets us: it costs far fewer turns than 64 KiB do."""
     with suppress(OSError, AttributeError):  # the limit on pipe memory of unprivileged users; macOS cannot
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
+        if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < _PIPE:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 async def receive_file(wire: Wire, fd: int, offset: int | None, flow: Flow) -> int:

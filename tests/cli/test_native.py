@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -42,6 +43,38 @@ def test_every_result_is_verified_by_digest(at: Served, spot: str, ftlite: Ftlit
         assert (said["verified"], said["digest"], said["skipped"]) == ("digest", digest, skipped)
         assert said["bytes"] == (0 if skipped else 7)
     assert ftlite("put", "--require", "digest", "a", at.url(f"{spot}/c")).code == 0
+
+
+def _may_be_wide() -> bool:
+    out, into = os.pipe()
+    try:
+        fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 1 << 20)
+    except (OSError, AttributeError):
+        return False
+    finally:
+        os.close(out)
+        os.close(into)
+    return True
+
+
+@pytest.mark.skipif(not _may_be_wide(), reason="the system lets us have no wide pipes")
+def test_pipes_are_widened(at: Served, spot: str) -> None:
+    """A pipe of 64 KiB is a turn for every 64 KiB."""
+    data = os.urandom(300_000)
+    (at.root / spot / "f").write_bytes(data)
+    put = subprocess.Popen([sys.executable, "-m", "ftlite", "put", "-", at.url(f"{spot}/g")], stdin=subprocess.PIPE)
+    assert put.stdin is not None
+    while fcntl.fcntl(put.stdin, fcntl.F_GETPIPE_SZ) < len(data):
+        assert put.poll() is None
+        time.sleep(0.01)
+    put.communicate(data, timeout=60)
+    assert put.returncode == 0
+    assert (at.root / spot / "g").read_bytes() == data
+    for words in (["cat", at.url(f"{spot}/f")], ["get", at.url(f"{spot}/f"), "-"]):
+        with subprocess.Popen([sys.executable, "-m", "ftlite", *words], stdout=subprocess.PIPE) as got:
+            assert got.stdout is not None
+            assert got.wait(timeout=60) == 0, "all of it fits into the pipe"
+            assert got.stdout.read() == data
 
 
 @pytest.mark.parametrize("dialect", ["stock", "native"])

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,11 @@ def test_a_pipe_is_widened_and_nothing_else_minds(tmp_path: Path) -> None:
     widen(into)
     if hasattr(fcntl, "F_GETPIPE_SZ"):
         assert fcntl.fcntl(out, fcntl.F_GETPIPE_SZ) >= 65536  # 1 MiB unless the system's limit is reached
+        with suppress(OSError):  # more than the system lets us have
+            fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 2 << 20)
+        size = fcntl.fcntl(out, fcntl.F_GETPIPE_SZ)
+        widen(into)
+        assert fcntl.fcntl(out, fcntl.F_GETPIPE_SZ) >= size  # never narrowed
     os.close(into)
     widen(into)
     os.close(out)
