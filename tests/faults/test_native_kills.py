@@ -123,13 +123,12 @@ class Onlookers:
 
 
 @contextlib.contextmanager
-def watched(root: Path, ftp: ftplib.FTP) -> Iterator[Onlookers]:
+def watched(root: Path, ftp: ftplib.FTP | None = None) -> Iterator[Onlookers]:
     """Onlookers at the file, on disk and by stock GET, and at the tree."""
-    with Onlookers(
-        lambda: number_of((root / "file").read_bytes()),
-        lambda: number_of(get(ftp, "file")),
-        lambda: number_of_tree(root / "tree"),
-    ) as onlookers:
+    looks = [lambda: number_of((root / "file").read_bytes()), lambda: number_of_tree(root / "tree")]
+    if ftp is not None:
+        looks.append(lambda: number_of(get(ftp, "file")))
+    with Onlookers(*looks) as onlookers:
         yield onlookers
     onlookers.saw_nothing_else()
 
@@ -209,10 +208,11 @@ class _Victim:
 
 @contextlib.contextmanager
 def victim(server: Running, kind: str, work: Path) -> Iterator[_Victim]:
-    """A process that will put the file, or the tree, of `work`."""
-    source, name = (work / "file", "file") if kind == "put" else (work / "tree", "tree")
+    """A process that will move the file, or the tree, of `work` or to there."""
+    name = "tree" if "tree" in kind else "file"
+    source, target = (str(work / name), name) if kind.startswith("put") else (name, str(work / name))
     trust = "-" if server.certificate is None else pin(server)
-    words = ["-m", "tests.faults.native_client", server.host, str(server.port), trust, kind, str(source), name]
+    words = ["-m", "tests.faults.native_client", server.host, str(server.port), trust, kind, source, target]
     environment = {**clean_environment(work), "FTLITE_USER": server.user, "FTLITE_PASSWORD": server.password}
     process = subprocess.Popen(
         [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
@@ -240,25 +240,55 @@ async def test_whenever_a_client_is_killed_readers_see_old_or_new(
     work.mkdir()
     make(work, 0)
     interrupted = 0
-    taken = {"put": 0.1, "tree": 0.1}
+    taken = 0.1
     with served(root, certificate if tls else None) as server:
         async with client_of(server, server.host, server.port, retries=9) as client:
             assert await send(client, work) == []
             with session(server) as ftp, watched(root, ftp) as onlookers:
                 for number in range(1, KILLS // 2 + 1):
-                    kind = "put" if number % 2 else "tree"
+                    kind = "put" if number % 2 else "put-tree"
                     make(work, number)
                     with victim(server, kind, work) as doomed:
                         doomed.begin()
-                        await trio.sleep(chance.uniform(0, 1.2) * taken[kind])
+                        await trio.sleep(chance.uniform(0, 1.2) * taken)
                         interrupted += doomed.kill()
                     assert number_of((root / "file").read_bytes()) in (number - 1, number)
                     assert number_of_tree(root / "tree") in (number - 1, number)
                     began = time.monotonic()
                     assert await send(client, work) == []
-                    taken[kind] = min(1.0, time.monotonic() - began)
+                    taken = min(1.0, time.monotonic() - began)
                     assert number_of((root / "file").read_bytes()) == number_of_tree(root / "tree") == number
                     onlookers.saw_nothing_else()
         assert len(onlookers.seen) > 10
         assert interrupted > 5
     assert left_over(root) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_killed_download_leaves_old_or_new_on_our_own_disk(tmp_path: Path) -> None:
+    chance = random.Random("downloads")
+    work = tmp_path / "work"
+    work.mkdir()
+    interrupted, taken = 0, 0.1
+    with served(tmp_path / "root") as server:
+        make(server.root, 0)
+        make(work, 0)
+        async with client_of(server, server.host, server.port) as client:
+            with watched(work) as onlookers:
+                for number in range(1, 17):
+                    make(server.root, number)
+                    with victim(server, "get" if number % 2 else "get-tree", work) as doomed:
+                        doomed.begin()
+                        await trio.sleep(chance.uniform(0, 1.2) * taken)
+                        interrupted += doomed.kill()
+                    assert number_of((work / "file").read_bytes()) in (number - 1, number)
+                    assert number_of_tree(work / "tree") in (number - 1, number)
+                    began = time.monotonic()
+                    await client.get("file", work / "file")
+                    await client.get_tree("tree", work / "tree", replace=True)
+                    taken = min(1.0, time.monotonic() - began)
+                    assert number_of((work / "file").read_bytes()) == number_of_tree(work / "tree") == number
+                    onlookers.saw_nothing_else()
+        assert interrupted > 2
+    assert sorted(os.listdir(work)) == ["file", "tree"]
