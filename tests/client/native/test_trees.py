@@ -373,7 +373,7 @@ async def test_a_download_that_was_cancelled_goes_on(tmp_path: Path, after: int)
         async with w.another() as second:
             await fails(second.get_tree("none", w.here / "t"), Outcome.NOT_FOUND)
             got = await second.get_tree("t", w.here / "t")
-            assert got.moved < 26 * MEBI - after
+            assert got.moved < 28 * MEBI - after
         assert contents(w.here / "t") == contents(tree)
         assert left(w.here) == ["t"]
 
@@ -392,7 +392,7 @@ async def test_an_upload_that_was_cancelled_goes_on(tmp_path: Path, after: int) 
                 await trio.sleep(0.01)
         async with w.another() as second:
             put = await second.put_tree(source, "t")
-            assert put.moved < 28 * MEBI - after  # what was on its way may be lost
+            assert put.moved < 38 * MEBI - after  # what was on its way, in buffers of the system, is lost
         assert contents(w.root / "t") == contents(source)
 
 
@@ -432,7 +432,7 @@ def read_names(root: Path) -> list[str]:
 
 
 async def test_two_downloads_to_one_target(tmp_path: Path) -> None:
-    async with world(tmp_path, limit_rate=200 * MEBI) as w:
+    async with world(tmp_path, limit_rate=20 * MEBI) as w:
         tree = large(w.root / "t")
         async with trio.open_nursery() as nursery:
             begun = trio.Event()
