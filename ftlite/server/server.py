@@ -163,9 +163,17 @@ class Server:
         """One connection, from the limits to the log; a fault in it ends it alone. Arguments as for `Session`."""
         census, since = self.services.census, trio.current_time()
         full = _GOING if self.services.draining else census.enter(peer)
+        counted = full is None
+
+        def leave() -> None:
+            nonlocal counted
+            if counted:
+                counted = False
+                census.leave(peer)
+
         try:
             greeting = reply(220, self._config.banner) if full is None else reply(421, full)
-            seen = await self._strangers.meet(wire, greeting, peer=peer, implicit=implicit)
+            seen = await self._strangers.meet(wire, greeting, peer=peer, implicit=implicit, is_data=leave)
             if seen is None:
                 return
             if full is not None:
@@ -178,8 +186,7 @@ class Server:
         except Exception as error:
             self._log.event("session.fault", peer=peer, error=_describe(error))
         finally:
-            if full is None:
-                census.leave(peer)
+            leave()
 
     async def _converse(self, conversation: Conversation) -> None:
         self._conversations.add(conversation)

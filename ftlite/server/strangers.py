@@ -7,6 +7,7 @@ decides. Only what turns out to be a session costs as much as one.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from ftlite.net.errors import Kind, NetError
 from ftlite.net.strangers import first_line, first_octet, greet
@@ -33,13 +34,16 @@ class Strangers:
         self._count = 0
         self._addresses: Counter[str] = Counter()
 
-    async def meet(self, wire: Wire, greeting: Reply, *, peer: str, implicit: bool) -> bytes | None:
+    async def meet(
+        self, wire: Wire, greeting: Reply, *, peer: str, implicit: bool, is_data: Callable[[], None]
+    ) -> bytes | None:
         """Find out what `wire` is.
 
         Args:
             greeting: said first, but on a port where TLS comes first.
             peer: the address at the other end.
             implicit: TLS comes first, unless it is a data connection.
+            is_data: called as soon as it is one, which counts with its session and not as another.
 
         Returns:
             What a session's client said so far; it may say it later. None: it is no session, and is taken care of.
@@ -54,6 +58,7 @@ class Strangers:
             raise
         if line is None or line.kind is not FirstLineKind.DATA:
             return b"" if line is None else line.seen
+        is_data()
         native = self._services.natives.get(line.id)
         if native is None:
             self._refuse(wire, peer, "unknown")

@@ -62,6 +62,15 @@ async def test_a_burst_of_handshakes_without_proof_is_bounded(root: Path) -> Non
             assert len(kept._proving) == 3
 
 
+async def test_handshakes_of_data_connections_are_no_sessions(root: Path) -> None:
+    async with native_server(root, tls=True, limits={"sessions": 2, "sessions_per_address": 2}) as (box, client):
+        kept = box.server.services.natives[client.id]
+        with socket.create_connection(("127.0.0.1", box.port)) as slow:
+            slow.sendall(f"DATA {client.id}.0000000001\r\n".encode())
+            await until(lambda: len(kept._proving) == 1)
+            await box.connect()  # and is greeted with 220
+
+
 async def test_a_flood_from_elsewhere_does_not_crowd_out_the_client(root: Path) -> None:
     (root / "f").write_bytes(b"content")
     async with native_server(root, tls=True, limits={"transfers": 2, "spares": 1}) as (box, client):
