@@ -1,4 +1,4 @@
-"""The client commands against a real server: what they do, say and return."""
+"""The client commands against a real server, in both dialects: what they do, say and return."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Ftlite, Served, clean_environment
+
+
+@pytest.fixture(params=["stock", "native"], autouse=True)
+def dialect(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What every command of the test speaks."""
+    monkeypatch.setenv("FTLITE_DIALECT", request.param)
+    return str(request.param)
 
 
 @pytest.fixture
