@@ -26,9 +26,15 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, certificate: Certific
         gc.enable()
 
 
-def client(server: Running) -> object:
-    security = {"tls": "off"} if server.certificate is None else {"cacert": server.certificate.authority}
-    return connect(f"ftp://127.0.0.1:{server.port}/", user=server.user, password=server.password, **security)
+@pytest.fixture(params=["stock", "native"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def client(server: Running, dialect: str) -> object:
+    terms = {"tls": "off"} if server.certificate is None else {"cacert": server.certificate.authority}
+    terms |= {"user": server.user, "password": server.password, "dialect": dialect}
+    return connect(f"ftp://127.0.0.1:{server.port}/", **terms)
 
 
 async def all_gone(server: Running) -> None:
@@ -37,10 +43,10 @@ async def all_gone(server: Running) -> None:
             await trio.sleep(0.01)
 
 
-async def test_after_a_failure(server: Running) -> None:
+async def test_after_a_failure(server: Running, dialect: str) -> None:
     kept: BaseException | None = None
     try:
-        async with client(server) as ftp:
+        async with client(server, dialect) as ftp:
             await ftp.stat("nothing")
     except ClientError as error:
         kept = error  # holds the frames, and with them the client
@@ -48,18 +54,18 @@ async def test_after_a_failure(server: Running) -> None:
     await all_gone(server)
 
 
-async def test_after_a_cancellation(server: Running) -> None:
+async def test_after_a_cancellation(server: Running, dialect: str) -> None:
     with trio.CancelScope() as scope:
-        async with client(server) as ftp:
+        async with client(server, dialect) as ftp:
             scope.cancel()
             await ftp.stat("nothing")
     assert scope.cancelled_caught
     await all_gone(server)
 
 
-async def test_after_an_error_of_the_caller(server: Running) -> None:
+async def test_after_an_error_of_the_caller(server: Running, dialect: str) -> None:
     with pytest.raises(KeyError):
-        async with client(server) as ftp:
+        async with client(server, dialect) as ftp:
             await ftp.list()
             raise KeyError
     await all_gone(server)

@@ -15,6 +15,7 @@ from tests.faults.support import get, parts, put, served, session, settled
 from tests.peers.servers import Running
 
 BIG = random.Random(5).randbytes(8_000_000)
+DIALECT = pytest.mark.parametrize("dialect", ["stock", "native"])
 OLD = b"old content"
 
 
@@ -87,8 +88,12 @@ def test_a_full_disk_refuses_what_else_wants_room_and_serves_the_rest(server: Ru
         put(ftp, "new", OLD)
 
 
-@pytest.mark.parametrize("said", ["with ALLO", "without"])
-def test_put_exits_10(server: Running, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+@DIALECT
+@pytest.mark.parametrize("said", ["with its size", "without"])
+def test_put_exits_10(
+    server: Running, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch, said: str, dialect: str
+) -> None:
+    monkeypatch.setenv("FTLITE_DIALECT", dialect)
     monkeypatch.setenv("FTLITE_PASSWORD", server.password)
     monkeypatch.setenv("FTLITE_TLS", "off")
     free = room(server.root)
@@ -96,7 +101,7 @@ def test_put_exits_10(server: Running, ftlite: Ftlite, monkeypatch: pytest.Monke
     address = f"ftp://{server.user}@127.0.0.1:{server.port}/new"
     with Path("big").open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
-        done = ftlite("put", "big" if said == "with ALLO" else "-", address)  # nobody knows the length of a stream
+        done = ftlite("put", "big" if said == "with its size" else "-", address)  # nobody knows the length of a stream
     assert done.code == 10, done
     assert len(done.err.splitlines()) == 1, done
     settled(server)
@@ -106,9 +111,11 @@ def test_put_exits_10(server: Running, ftlite: Ftlite, monkeypatch: pytest.Monke
     assert ftlite("put", "fits", address).code == 0
 
 
+@DIALECT
 def test_get_onto_a_full_disk_exits_10(
-    tmp_path: Path, small: Path, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small: Path, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
+    monkeypatch.setenv("FTLITE_DIALECT", dialect)
     with served(tmp_path / "root") as server:
         (server.root / "big").write_bytes(BIG)
         (small / "big").write_bytes(OLD)

@@ -150,10 +150,12 @@ def test_what_a_killed_server_held_is_resumed_or_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["stock", "native"])
 @pytest.mark.parametrize("command", ["get", "put"])
 def test_a_killed_client_leaves_no_name_and_resumes(
-    tmp_path: Path, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch, command: str
+    tmp_path: Path, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch, command: str, dialect: str
 ) -> None:
+    monkeypatch.setenv("FTLITE_DIALECT", dialect)
     data = random.Random(4).randbytes(4_000_000)
     with served(tmp_path / "root") as server:
         url = f"ftp://{server.user}@127.0.0.1:{server.port}/file"
@@ -161,7 +163,7 @@ def test_a_killed_client_leaves_no_name_and_resumes(
         target = (Path().absolute() if command == "get" else server.root) / "file"
         source.write_bytes(data)
         words = [command, "--tls", "off", "--limit-rate", "1M"] + ([url] if command == "get" else ["file", url])
-        environment = {**clean_environment(tmp_path), "FTLITE_PASSWORD": server.password}
+        environment = {**clean_environment(tmp_path), "FTLITE_PASSWORD": server.password, "FTLITE_DIALECT": dialect}
         client = subprocess.Popen([sys.executable, "-m", "ftlite", *words], env=environment)
         until(lambda: _growing(server, command) > 300_000, "the part")
         client.kill()
@@ -182,6 +184,7 @@ def test_a_part_that_has_every_byte_is_published_by_the_resume(
     tmp_path: Path, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIZE tells its owner the whole length, and still nothing stands under the name."""
+    monkeypatch.setenv("FTLITE_DIALECT", "stock")
     data = random.Random(5).randbytes(300_000)
     Path("file").write_bytes(data)
     with served(tmp_path / "root") as server:
