@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ftlite.server.tagged import Tagged
 
 T = TypeVar("T")
+_MOST_LISTED = 256 << 20  # octets of listings that wait for their clients, of all sessions
 
 
 @define(eq=False)
@@ -46,6 +48,7 @@ class Services:
     natives: dict[str, NativeSession] = field(factory=dict)  #: by id
     uploads: dict[object, Tagged] = field(factory=dict)  #: native ones that run; `ftlite.server.uploads` knows the keys
     old_trees: trio.Event = field(factory=trio.Event)  #: set when a tree was replaced: the old one is to be removed
+    _listed: int = 0
     _numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
     _shares: dict[tuple[str, int], trio.CapacityLimiter] = field(factory=dict)
     _paces: dict[tuple[str, str, int], Pace] = field(factory=dict)
@@ -65,6 +68,21 @@ class Services:
         """Half of `whole`, which is all that one user gets: the sessions of the others always find some left."""
         half = trio.CapacityLimiter(max(1, int(whole.total_tokens) // 2))
         return self._shares.setdefault((user.name, id(whole)), half)
+
+    @contextmanager
+    def listed(self, size: int) -> Iterator[bool]:
+        """While the block runs, a listing of `size` octets is in memory for its client.
+
+        False: others hold so much that this one has to be refused. Clients may be slow on purpose, and have many tags.
+        """
+        if self._listed and self._listed + size > _MOST_LISTED:
+            yield False
+            return
+        self._listed += size
+        try:
+            yield True
+        finally:
+            self._listed -= size
 
     def pace(self, user: User | None, direction: str) -> Pace | None:
         """A speed limit for a session of `user`, "down" or "up": its own under the user's, if there are any."""

@@ -6,6 +6,7 @@ from ftlite.protocol.replies import Reply, reply
 from ftlite.server.call import Call
 from ftlite.server.data import data_connection
 from ftlite.server.listing import Lister
+from ftlite.server.refusals import Refused
 
 
 async def listing(call: Call) -> Reply:
@@ -13,6 +14,9 @@ async def listing(call: Call) -> Reply:
     verb, given = call.command.verb.name, call.command.value or ""
     lister = Lister(call.gate, call.store, call.session.options.facts, call.services.config.limits.listing)
     data = await call.at(lambda place: lister.listing(verb, place, given))
-    with await data_connection(call, "Here it comes.") as link:
-        await link.send(data)
+    with call.services.listed(len(data)) as room:
+        if not room:
+            raise Refused(reply(450, "Too many listings are under way: try again later."))
+        with await data_connection(call, "Here it comes.") as link:
+            await link.send(data)
     return reply(226, "That was all.")

@@ -14,6 +14,7 @@ import pytest
 from ftlite.config.models import Rule, User
 from ftlite.config.rights import ALL, Right
 from ftlite.protocol.native.patterns import Filter
+from ftlite.server import services
 from ftlite.storage.granted import Granted
 from ftlite.storage.local import LocalStore
 from ftlite.storage.read import Source
@@ -186,3 +187,23 @@ async def test_patterns_that_take_long_hold_up_nobody(root: Path, monkeypatch: p
         await client.send(f"ABOR tag={tag};")
         assert (await client.final(tag)).kind == "aborted"
     assert len(asked) < 1000
+
+
+async def test_listings_that_nobody_takes_are_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        (root / str(number)).touch()
+    monkeypatch.setattr(services, "_MOST_LISTED", 5000)
+    async with native_server(root) as (_box, client):
+        first, second = client.tag(), client.tag()
+        await client.send(f"MLSD tag={first};")
+        assert (await client.hear(first)).code == 150  # one is always sent, however large
+        await client.send(f"MLSD tag={second};")
+        assert (await client.final(second)).kind == "too-many"
+        stock = await client.ask("EPSV")
+        assert stock[0] == 229
+        assert (await client.ask("MLSD"))[0] == 450
+        assert len(await in_thread(partial(read_all, await client.dialled(first)))) > 5000
+        assert (await client.final(first)).code == 226
+        third = client.tag()
+        await client.send(f"MLSD tag={third};")
+        assert (await client.hear(third)).code == 150

@@ -11,6 +11,7 @@ from ftlite.protocol.native.tags import Event
 from ftlite.protocol.native.values import Digests
 from ftlite.protocol.replies import Reply
 from ftlite.server.listing import Lister
+from ftlite.server.refusals import Unwilling
 from ftlite.server.tagged import Tagged
 
 
@@ -26,8 +27,11 @@ async def listing(tagged: Tagged) -> Reply:
         return data, hashlib.sha256(data).hexdigest()
 
     data, digest = await tagged.on_disk(work)
-    await tagged.say(Begun(tagged.tag, request.path).to_reply())
-    moved = await send_bytes(await tagged.join(), data, tagged.flow("down"))
-    tagged.state.step(Event.END)
-    await tagged.end(moved)
+    with tagged.services.listed(len(data)) as room:
+        if not room:
+            raise Unwilling("too-many", "Too many listings are under way: try again later.")
+        await tagged.say(Begun(tagged.tag, request.path).to_reply())
+        moved = await send_bytes(await tagged.join(), data, tagged.flow("down"))
+        tagged.state.step(Event.END)
+        await tagged.end(moved)
     return Moved(tagged.tag, request.path, moved, digests=Digests(sha256=digest)).to_reply()
