@@ -201,7 +201,10 @@ async def begin(session: Session, make: Make, thing: str) -> Transfer | Running:
         running.on_failure = None
         await running.abort()
         if isinstance(error, ClientError):
-            raise await _told(running, error) from None
+            told = await _told(running, error)
+            if running.begun is None and isinstance(running.answer, Moved):
+                return running  # done without any content, so the server had no use for a data connection
+            raise told from None
         raise
     finally:
         session.data.more()
@@ -219,6 +222,11 @@ async def _told(running: Running, error: ClientError) -> ClientError:
     if refusal is None or refusal.outcome is Outcome.PARTIAL:  # that is our own ABOR
         return error
     return refusal
+
+
+def _needless(running: Running) -> bool:
+    """It succeeded without a data connection, so that how the one fared that was dialled for it tells nothing."""
+    return running.begun is None and running.final is not None and running.final.code < 400
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from ftlite.trees import TreeEntry, TreeLimits
 from ftlite.trees.compress import compressor
 from ftlite.trees.entry import EntryKind
 from ftlite.trees.header import END, encode
+from tests.client.fake import Conversation
 from tests.client.native.fake import NativeServer, Tag, native
 from tests.descriptors import descriptors
 from tests.server.native.test_trees import archive, digest
@@ -359,3 +361,32 @@ async def test_an_upload_that_is_taken(source: Path) -> None:
         put = await client.put_tree(source, "t")
     assert (put.verified, put.moved, server.received) == (Verified.DIGEST, server.received, server.received)
     assert [("fresh" in tag.facts) for tag in server.asked] == [False, True]
+
+
+async def test_a_data_connection_that_nobody_needed_may_break(
+    source: Path, server_context: ssl.SSLContext, authority_file: Path
+) -> None:
+    """The server has the tree, so it closes the data connection; that may be seen before its reply is."""
+
+    class Quick(TreeServer):
+        async def enter(self, stream: trio.abc.Stream, line: bytes) -> None:
+            await trio.aclose_forcefully(stream)
+
+        async def put(self, tag: Tag) -> None:
+            if "sha256" not in tag.facts:
+                await tag.say(553, "kind=exists;")
+                return
+            await trio.sleep_forever()
+
+        async def do_ABOR(self, talk: Conversation, argument: str) -> None:
+            tag = self.tags.get(int(argument.removeprefix("tag=").rstrip(";")))
+            if tag is not None:  # its reply was on its way
+                tag.scope.cancel()
+                await tag.say(226, f"bytes=0;entries={ENTRIES};size=3003;sha256={DIGEST};same=1;version=v;")
+            await talk.say("225 no such transfer")
+
+    server = Quick()
+    server.context = server_context
+    async with client_of(server, tls="required", cacert=authority_file) as client:
+        put = await client.put_tree(source, "t")
+    assert (put.same, put.moved, put.verified) == (True, 0, Verified.DIGEST)
