@@ -91,7 +91,7 @@ class _Pair(threading.Thread):
         if self.data is None and source is self._near:
             self.data = block.startswith(b"D")
             cut = self._cut = self._relay.meet(self)
-        self._relay.count(len(block), up=source is self._near, data=bool(self.data))
+        self._relay.count(len(block), up=source is self._near)
         pause = self._relay.dither
         if pause is not None:
             time.sleep(pause())
@@ -147,12 +147,6 @@ class OnePort:
         """All bytes so far, both ways, on every connection."""
         return self.up + self.down
 
-    @property
-    def live(self) -> int:
-        """Connections that stand."""
-        with self._lock:
-            return len(self._live)
-
     def arm(self, cut: Cut) -> None:
         """The next connection of that kind meets `cut`, after those that it skips."""
         with self._lock:
@@ -168,10 +162,6 @@ class OnePort:
         """Reset what is frozen."""
         self.thawed.set()
         self.thawed = threading.Event()
-
-    def to(self, port: int) -> None:
-        """New connections go to a server at `port` from now on."""
-        self._to = port
 
     def close(self) -> None:
         """End everything."""
@@ -201,7 +191,7 @@ class OnePort:
             self._cut = None
             return cut
 
-    def count(self, octets: int, *, up: bool, data: bool) -> None:
+    def count(self, octets: int, *, up: bool) -> None:
         """So many octets were taken in."""
         with self._lock:
             if up:
