@@ -16,17 +16,17 @@ from typing import TypeVar
 import trio
 from attrs import evolve
 
-from ftlite.client import digests, files, listing, names, tree
+from ftlite.client import digests, downloads, listing, names, tree, uploads
 from ftlite.client.address import Address
 from ftlite.client.errors import ClientError, Outcome, Unsupported
 from ftlite.client.features import Features
-from ftlite.client.files import Progress, Terms, Transferred
 from ftlite.client.native import files as native_files
 from ftlite.client.native import trees as native_trees
 from ftlite.client.native import wait as native_wait
 from ftlite.client.pool import Pool
 from ftlite.client.session import Session
 from ftlite.client.streaming import Streaming
+from ftlite.client.terms import Progress, Terms, Transferred
 from ftlite.client.tree import OnFile, TreeReport, Wanted
 from ftlite.protocol.entries import Entry, Kind
 from ftlite.protocol.errors import BadFacts
@@ -188,7 +188,7 @@ class Client(Streaming):
             if session.native is not None:
                 return await native_files.get(session, remote, local, terms)
             again = evolve(terms, resume=True, entry=None) if number else terms
-            return await files.get(session, remote, local, again)
+            return await downloads.get(session, remote, local, again)
 
         return await self._attempts(attempt)
 
@@ -228,13 +228,13 @@ class Client(Streaming):
         the old file, and its bytes must never become the beginning of the new one."""
 
         async def attempt(session: Session, number: int) -> Transferred:
-            put = files.put if session.native is None else native_files.put
+            put = uploads.put if session.native is None else native_files.put
             try:
                 return await put(session, local, remote, terms)
             except ClientError as error:
                 if not (number and terms.if_absent and error.outcome is Outcome.EXISTS):
                     raise
-                landed = await files.landed(session, local, remote)  # by an attempt whose confirmation was lost
+                landed = await uploads.landed(session, local, remote)  # by an attempt whose confirmation was lost
                 if landed is None:
                     raise
                 return landed

@@ -15,13 +15,13 @@ from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.client import Client
 from ftlite.client.digests import hasher
 from ftlite.client.errors import ClientError, Outcome
-from ftlite.client.files import Terms
 from ftlite.client.login import Dialect, Target, open_session
 from ftlite.client.nursery import open_plain_nursery
 from ftlite.client.pool import Pool
 from ftlite.client.retry import retrying
 from ftlite.client.session import Session
 from ftlite.client.success import Verified
+from ftlite.client.terms import Terms
 from ftlite.client.trust import KnownServers, Trust, parse_pin, server_name
 from ftlite.config.models import TlsMode
 from ftlite.movers import Pace

@@ -11,13 +11,13 @@ from attrs import evolve
 
 from ftlite.client import listing, streams
 from ftlite.client.errors import ClientError
-from ftlite.client.files import Progress, Terms, Transferred
 from ftlite.client.native import streams as native_streams
 from ftlite.client.native.transfer import transfer as native_transfer
 from ftlite.client.pool import Pool
 from ftlite.client.retry import retrying
 from ftlite.client.session import Session
 from ftlite.client.streams import Download, Read, Upload, Write
+from ftlite.client.terms import Progress, Terms, Transferred
 from ftlite.client.transfer import transfer
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from attrs import evolve
 
 from ftlite.client import digests, listing
 from ftlite.client.errors import ClientError, Outcome
-from ftlite.client.files import Terms, Transferred
 from ftlite.client.session import Session
 from ftlite.client.success import Ending, Evidence, Verified, behind, judge
+from ftlite.client.terms import Terms, Transferred
 from ftlite.client.transfer import Active, transfer
 from ftlite.movers import DiskFault, Flow, receive_into, receive_some, send_bytes, send_from
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, evolve, field, frozen
 
-from ftlite.client import files, listing
+from ftlite.client import listing, uploads
 from ftlite.client.errors import ClientError, Outcome, from_os_error
-from ftlite.client.files import Terms, Transferred
 from ftlite.client.nursery import open_plain_nursery
 from ftlite.client.success import Verified
+from ftlite.client.terms import Progress, Terms, Transferred
 from ftlite.protocol.entries import Entry, Kind
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Hooks:
 
     wanted: Wanted | None = None
     on_file: OnFile | None = None
-    progress: files.Progress | None = None
+    progress: Progress | None = None
 
 
 @define(eq=False)
@@ -331,7 +331,7 @@ async def _keep_remote(client: Client, made: list[tuple[str, os.stat_result]]) -
     for path, held in reversed(made):
         with suppress(ClientError):
             await client.run(
-                lambda session, path=path, held=held: files.keep_facts(  # type: ignore[misc]
+                lambda session, path=path, held=held: uploads.keep_facts(  # type: ignore[misc]
                     session, path, held.st_mtime_ns, stat.S_IMODE(held.st_mode)
                 )
             )

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from ftlite import connect
-from ftlite.client import ClientError, Outcome, Unsupported, Verified, files
+from ftlite.client import ClientError, Outcome, Unsupported, Verified, uploads
 from ftlite.client.parts import part_path
 from ftlite.protocol.entries import Kind
 from tests.client.fake import Conversation, FakeServer
@@ -298,7 +298,7 @@ async def test_a_time_that_ftp_cannot_say_is_not_kept() -> None:
     server = FakeServer({"/f": b"1"})
     year_12000 = 316_500_000_000 * 10**9
     async with server.running(), quick(server) as client:
-        await client.run(lambda session: files.keep_facts(session, "f", year_12000, 0o640))
+        await client.run(lambda session: uploads.keep_facts(session, "f", year_12000, 0o640))
         assert not any(line.startswith("MFMT") for line in server.heard)
         assert "SITE CHMOD 640 f" in server.heard
         with pytest.raises(ClientError) as caught:

@@ -17,12 +17,13 @@ from attrs import define, evolve, frozen
 
 from ftlite.client import digests, listing
 from ftlite.client.errors import ClientError, Outcome, from_os_error
-from ftlite.client.files import Terms, Transferred, check_unchanged, open_source
 from ftlite.client.native.dialogue import Running
 from ftlite.client.native.transfer import Transfer, begin, judged, scope, transfer
 from ftlite.client.parts import DownloadPart
 from ftlite.client.session import Session
 from ftlite.client.success import Ending, Evidence, Verified
+from ftlite.client.terms import Terms, Transferred
+from ftlite.client.uploads import check_unchanged, open_source
 from ftlite.movers import DiskFault, receive_hashed, send_file, send_hashed
 from ftlite.protocol.entries import Kind
 from ftlite.protocol.errors import BadFacts

@@ -6,11 +6,11 @@ import trio
 
 from ftlite.client import digests
 from ftlite.client.errors import ClientError, Outcome
-from ftlite.client.files import Terms, Transferred
 from ftlite.client.native.transfer import Transfer, transfer
 from ftlite.client.session import Session
 from ftlite.client.streams import Download, Hashes, Read, Upload, Write, expected
 from ftlite.client.success import Ending
+from ftlite.client.terms import Terms, Transferred
 from ftlite.movers import DiskFault, receive_into, send_from
 from ftlite.protocol.native.requests import GetRequest, PutRequest
 

@@ -15,7 +15,6 @@ import trio
 from attrs import define, evolve
 
 from ftlite.client.errors import ClientError, Outcome, from_os_error
-from ftlite.client.files import Terms
 from ftlite.client.native.dialogue import Make, Running
 from ftlite.client.native.transfer import Transfer, begin, scope, transfer
 from ftlite.client.native.treeparts import TreePart, find_place, taken
@@ -34,6 +33,7 @@ from ftlite.client.native.treework import (
 )
 from ftlite.client.session import Session
 from ftlite.client.success import Ending, Evidence
+from ftlite.client.terms import Terms
 from ftlite.client.tree import Hooks, TreeReport, Wanted
 from ftlite.movers import DiskFault, receive_into, send_from
 from ftlite.protocol.native.patterns import Filter

@@ -15,12 +15,12 @@ import trio
 from attrs import define, field
 
 from ftlite.client.errors import ClientError, Outcome, from_os_error
-from ftlite.client.files import Transferred
 from ftlite.client.native.dialogue import Running
 from ftlite.client.native.transfer import judged
 from ftlite.client.nursery import open_plain_nursery
 from ftlite.client.session import Session
 from ftlite.client.success import Evidence, Verified
+from ftlite.client.terms import Transferred
 from ftlite.client.tree import Hooks, TreeFile, TreeReport
 from ftlite.protocol.entries import Kind
 from ftlite.protocol.native.answers import Moved
