@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
 from ftlite.config.models import Rule, User
 from ftlite.config.rights import ALL, Right
@@ -207,3 +208,22 @@ async def test_listings_that_nobody_takes_are_bounded(root: Path, monkeypatch: p
         third = client.tag()
         await client.send(f"MLSD tag={third};")
         assert (await client.hear(third)).code == 150
+
+
+async def test_what_is_foreign_is_named_to_who_may_list_it(root: Path) -> None:
+    (root / "open").mkdir()
+    users = (ann(rules=(Rule("/", Right.PUT | Right.OVERWRITE | Right.MKDIR), Rule("/open", ALL))),)
+    async with native_server(root, users=users) as (_box, client):
+        for path, named in (("open/t", True), ("t", False)):
+            await put_tree(client, path, {"a": b"1"})
+            (root / path / "theirs").touch()
+            final = await put_tree(client, path, {"a": b"2"}, "replace=1;")
+            assert (final.kind, "theirs" in final.text) == ("foreign", named)
+
+
+async def test_a_drain_gives_an_untagged_wait_up(root: Path) -> None:
+    async with native_server(root, drain=3600.0) as (box, client):
+        await client.send("WAIT timeout=50; nothing")
+        await until(lambda: any(each.session.job for each in box.server._conversations))
+        with trio.fail_after(40):
+            await box.server.drain()

@@ -51,7 +51,17 @@ async def put_tree(tagged: Tagged) -> Reply:
             keep = not (isinstance(error, TreeError) and error.kind in _HOSTILE) and not _differs(error)
             with trio.CancelScope(shield=True):  # bounded: the journal is flushed, or a directory of ours removed
                 await tagged.services.on_disk(partial(_release, tagged, staging, unpacker, keep=keep))
+            if isinstance(error, StorageError):
+                _hide_foreign(tagged, error)
             raise
+
+
+def _hide_foreign(tagged: Tagged, error: StorageError) -> None:
+    """Raise FOREIGN without the name of somebody's file where `error` tells it to a user who may not list it."""
+    above = error.path.rpartition("/")[0] or "/"
+    if error.kind is errors.Kind.FOREIGN and Right.LIST not in tagged.gate.rights(above):
+        reason = "holds what no tree put there, and it would be gone with the old one"
+        raise StorageError(error.kind, tagged.path, reason) from error
 
 
 def _differs(error: BaseException) -> bool:
@@ -88,6 +98,9 @@ async def _begin(tagged: Tagged) -> Staging:
         with tagged.working("hash"):
             async with tagged.services.share(tagged.user, tagged.services.disk):
                 await tagged.stoppable(work, tagged.services.disk)
+    except StorageError as error:
+        _hide_foreign(tagged, error)
+        raise
     except BaseException as error:
         if begun:
             with trio.CancelScope(shield=True), begun[0].place:  # bounded: it is let go as it was
