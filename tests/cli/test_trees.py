@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,3 +214,47 @@ def held(above: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
+
+
+@pytest.mark.parametrize("dialect", ["stock", "native"])
+def test_where_trees_go(
+    at: Served, spot: str, ftlite: Ftlite, dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTLITE_DIALECT", dialect)
+    one, two = f"{spot}-1", f"{spot}-2"
+    fill(Path(one), a="1", d__b="1")
+    fill(Path(two), a="2")
+    Path("file").write_text("f")
+    there = at.root / spot
+    there.mkdir()
+    ours = {f"{one}/a": "1", f"{one}/d/b": "1", f"{two}/a": "2"}
+
+    assert ftlite("put", "-r", one, two, at.url(spot)).code == 0, "several go below it, under their own names"
+    assert read(there) == ours
+    assert ftlite("put", "-r", one, two, "file", at.url(f"{spot}/new/er")).code == 0, "what leads there is made"
+    assert read(there / "new/er") == {**ours, "file": "f"}
+    assert ftlite("put", "-r", f"{one}/", f"./{two}/.", at.url(f"{spot}/slash/")).code == 0, "however they are written"
+    assert read(there / "slash") == ours
+
+    for number, nothing in enumerate(("", "/", "./", ".")):
+        name = f"{spot}-login{number}"
+        fill(Path(name), a="1")
+        assert ftlite("put", "-r", name, at.url(nothing)).code == 0, "the login directory has no other name to give"
+        assert read(at.root / name) == {"a": "1"}
+    fill(Path("both"), a="1")
+    assert ftlite("put", "-r", "both", one, at.url()).code == 0
+    assert read(at.root / "both") == {"a": "1"}
+    assert read(at.root / one) == {"a": "1", "d/b": "1"}
+
+    for address in (f"{spot}/taken", f"{spot}/taken/"):  # the name that the tree gets, with a slash or without
+        fill(there / "taken", x="x")
+        assert ftlite("put", "-r", one, at.url(address)).code == 9
+        assert read(there / "taken") == {"x": "x"}
+        assert ftlite("put", "-r", "--merge", one, at.url(address)).code == 0
+        assert read(there / "taken") == {"x": "x", "a": "1", "d/b": "1"}
+        shutil.rmtree(there / "taken")
+    assert ftlite("put", "-r", one, at.url(f"{spot}/free/")).code == 0
+    assert read(there / "free") == {"a": "1", "d/b": "1"}
+    for made in at.root.glob(f"{spot}-*"):
+        shutil.rmtree(made)
+    shutil.rmtree(at.root / "both")
