@@ -224,11 +224,6 @@ async def _told(running: Running, error: ClientError) -> ClientError:
     return refusal
 
 
-def _needless(running: Running) -> bool:
-    """It succeeded without a data connection, so that how the one fared that was dialled for it tells nothing."""
-    return running.begun is None and running.final is not None and running.final.code < 400
-
-
 @asynccontextmanager
 async def transfer(session: Session, make: Make, thing: str) -> AsyncIterator[Transfer]:
     """Begin a command that moves something; the data connection lives exactly as long as this scope.

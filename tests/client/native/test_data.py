@@ -10,7 +10,8 @@ import trio
 
 from ftlite.client import Client, ClientError, Outcome, Verified
 from ftlite.client.native import data
-from tests.client.native.fake import NativeServer, native
+from tests.client.fake import Conversation
+from tests.client.native.fake import NativeServer, Tag, native
 from tests.client.relay import Relay
 
 SMALL = b"the content of a small file"
@@ -217,3 +218,28 @@ async def test_unasked_one_is_kept_on_a_long_way_once_there_is_a_second_transfer
         before = list(server.opened)
         await client.get("f", tmp_path / "f")
         assert (server.asked[-1].number in before) is far
+
+
+async def test_a_connection_that_was_not_needed_may_fail(
+    tmp_path: Path, server_context: ssl.SSLContext, authority_file: Path
+) -> None:
+    """The server has the file already and turns away what was dialled for it, before its answer is here."""
+
+    class Quick(NativeServer):
+        noticed = trio.Event()
+
+        async def enter(self, stream: trio.abc.Stream, line: bytes) -> None:
+            await trio.aclose_forcefully(stream)
+
+        async def put(self, tag: Tag) -> None:
+            await self.noticed.wait()
+            await super().put(tag)
+
+        async def do_ABOR(self, talk: Conversation, argument: str) -> None:
+            self.noticed.set()  # the answer was on its way when this came
+
+    (tmp_path / "f").write_bytes(BIG[:1000])
+    server = Quick({"/f": BIG[:1000]}, server_context)
+    async with server.running(), native(server, tls="required", cacert=authority_file) as client:
+        result = await client.put(tmp_path / "f", "f")
+    assert (result.skipped, result.verified) == (True, Verified.DIGEST)
