@@ -97,3 +97,15 @@ async def stated(tagged: Tagged) -> DoneRequest:
     if tagged.stated is None:
         raise Unwilling("stalled", "DONE did not come.")
     return tagged.stated
+
+
+def check_count(done: DoneRequest, moved: int) -> None:
+    """Compare what DONE says was sent with what came.
+
+    Raises:
+        Unwilling: truncated when less came: in clear a cut looks like an end, and what came can be gone on with, since
+            a resume proves it; integrity when more did.
+    """
+    if done.moved != moved:
+        kind = "truncated" if done.moved > moved else "integrity"
+        raise Unwilling(kind, f"{moved} bytes came, and DONE says {done.moved}.")

@@ -86,7 +86,7 @@ async def test_done_may_come_before_the_content(root: Path, first: str) -> None:
 @pytest.mark.parametrize(
     ("sent", "size", "moved", "stated"),
     [
-        (b"content", 7, 8, b"content"),
+        (b"content", 7, 6, b"content"),
         (b"content", 7, 7, b"another"),
         (b"conten", 7, 6, b"conten"),
         (b"contents", 7, 8, b"contents"),
@@ -101,6 +101,18 @@ async def test_what_does_not_agree_is_discarded(root: Path, sent: bytes, size: i
         assert names(root) == []
         _tag, again = await begin(client, size)
         assert again.facts["offset"] == "0"
+
+
+async def test_less_than_was_sent_is_a_cut_and_is_gone_on_with(root: Path) -> None:
+    async with native_server(root) as (_box, client):
+        tag, _begun = await begin(client, 7)
+        line = await finish(client, tag, b"con", b"content", moved=7)
+        assert (line.code, line.kind) == (426, "truncated")
+        assert names(root) == []
+        tag, again = await begin(client, 7)
+        assert (again.facts["offset"], again.facts["sha256"]) == ("3", sha256(b"con"))
+        assert (await finish(client, tag, b"tent", b"content")).code == 226
+        assert (root / "new").read_bytes() == b"content"
 
 
 async def test_a_stream_has_no_size_and_leaves_no_part(root: Path) -> None:

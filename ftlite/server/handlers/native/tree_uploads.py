@@ -21,7 +21,7 @@ from ftlite.protocol.replies import Reply
 from ftlite.server.handlers.native.trees import check_offer, rules_below
 from ftlite.server.refusals import Unwilling
 from ftlite.server.tagged import Tagged
-from ftlite.server.uploads import begin_upload, live_upload, place_for_upload, stated
+from ftlite.server.uploads import begin_upload, check_count, live_upload, place_for_upload, stated
 from ftlite.storage import errors
 from ftlite.storage.digests import Stopped
 from ftlite.storage.errors import StorageError
@@ -168,7 +168,7 @@ async def _complete(tagged: Tagged, staging: Staging, unpacker: Unpacker, moved:
     """Compare with what DONE says and publish.
 
     Raises:
-        Unwilling: integrity, stalled.
+        Unwilling: integrity, truncated, stalled.
         TreeError: the archive is cut, or something in it leads out.
         StorageError: as `LocalStore.publish_tree`.
     """
@@ -180,8 +180,7 @@ async def _complete(tagged: Tagged, staging: Staging, unpacker: Unpacker, moved:
     except TreeError as error:
         broken = error  # an archive that was cut in clear looks so too: DONE or ABOR tells
     done, manifest = await stated(tagged), unpacker.manifest
-    if done.moved != moved:
-        raise Unwilling("integrity", f"{moved} bytes came, and DONE says {done.moved}.")
+    check_count(done, moved)
     if broken is not None:
         raise broken
     counts = manifest.entries, manifest.size

@@ -27,7 +27,7 @@ from ftlite.server.digesting import digest_of
 from ftlite.server.hashing import hasher, stored_name
 from ftlite.server.refusals import Unwilling
 from ftlite.server.tagged import Tagged
-from ftlite.server.uploads import begin_upload, live_upload, place_for_upload, stated
+from ftlite.server.uploads import begin_upload, check_count, live_upload, place_for_upload, stated
 from ftlite.storage import errors
 from ftlite.storage.errors import StorageError
 from ftlite.storage.granted import Foreseen, Granted
@@ -131,13 +131,12 @@ async def _compare(tagged: Tagged, offset: int, moved: int, digest: str) -> None
     """Wait for DONE and compare what it says with what came.
 
     Raises:
-        Unwilling: integrity; stalled, no DONE came.
+        Unwilling: integrity; truncated, less came than DONE says; stalled, no DONE came.
     """
     request: PutRequest = tagged.request
     done = await stated(tagged)
     whole = offset + moved
-    if done.moved != moved:
-        raise Unwilling("integrity", f"{moved} bytes came, and DONE says {done.moved}.")
+    check_count(done, moved)
     if request.size not in (None, whole):
         raise Unwilling("integrity", f"{whole} bytes are here, and {request.size} were announced.")
     if done.digests.get(request.hash) != digest or request.digests.get(request.hash) not in (None, digest):
