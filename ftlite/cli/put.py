@@ -214,7 +214,7 @@ async def _put_tree(session: Session, client: Client, source: Source, path: str,
         if terms.if_absent:
             raise _taken(path)
         raise CliError("EXISTS", f"{path} is there already; --merge puts into it, file by file")
-    whole = client.takes_whole(path, keep)
+    whole = client.takes_whole(path)
     if options.dry_run:
         files = _as_one if whole else _by_file
         _dry_run(voice, source.path, path, files(voice, source.path, keep))

@@ -36,21 +36,25 @@ from ftlite.client.success import Ending, Evidence
 from ftlite.client.terms import Terms
 from ftlite.client.tree import Hooks, TreeReport, Wanted
 from ftlite.movers import DiskFault, receive_into, send_from
-from ftlite.protocol.native.patterns import Filter
+from ftlite.protocol.native.patterns import MOST, Filter, format_patterns
 from ftlite.protocol.native.requests import GetTreeRequest, PutTreeRequest
 from ftlite.protocol.native.values import Digests
 from ftlite.trees import Manifest, Packer, Position, TreeError, TreeLimits, Unpacker
 
 _ROUNDS = 4  # offers of one tree: what stands is compared, a part of another tree is discarded
 _EMPTY = 64 * 1024  # octets of a stream without entries, and more than that
+_LINE = 1000  # octets of globs of one kind that are said in a command, which has 4,096
 _LIMITS = TreeLimits()
 #: What a failed download leaves nothing behind for: what came is wrong, or there is no room for it.
 _WORTHLESS = frozenset({Outcome.INTEGRITY, Outcome.NO_ROOM, Outcome.PROTOCOL})
 
 
 def takes(wanted: Wanted | None) -> bool:
-    """Whether the selection can be said to the server: globs can, a function of the caller's cannot."""
-    return wanted is None or isinstance(wanted, Filter)
+    """Whether a server can be told what to send: few globs can be said, a function of the caller's cannot."""
+    if not isinstance(wanted, Filter):
+        return wanted is None
+    globs = (wanted.include, wanted.exclude)
+    return all(len(each) <= MOST and all(each) and len(format_patterns(each)) <= _LINE for each in globs)
 
 
 # ---- download

@@ -16,6 +16,7 @@ from ftlite.protocol.native.globs import Glob
 from ftlite.protocol.text import decode, encode, printable
 
 _PLAIN: Final = "._*?/-"
+MOST: Final = 64  #: patterns in one fact: each is matched against each name
 _ENCODED: Final = re.compile(r"(?:[0-9A-Za-z._*?/-]|%[0-9A-Fa-f]{2})+")
 
 
@@ -54,6 +55,8 @@ def parse_patterns(text: str) -> tuple[str, ...]:
     if not text:
         return ()
     parts = text.split(",")
+    if len(parts) > MOST:
+        raise BadFacts(f"more than {MOST} patterns")
     for part in parts:
         if not _ENCODED.fullmatch(part):
             raise BadFacts(f"'{printable(part[:80])}' is not a percent-encoded pattern")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ftlite.protocol.errors import BadFacts
 from ftlite.protocol.native.globs import Glob
-from ftlite.protocol.native.patterns import Filter, format_patterns, parse_patterns
+from ftlite.protocol.native.patterns import MOST, Filter, format_patterns, parse_patterns
 from tests.protocol.native import given as g
 
 
@@ -49,6 +49,12 @@ def test_any_value_gives_patterns_or_one_named_error(text: str) -> None:
 def test_an_empty_pattern_cannot_be_sent() -> None:
     with pytest.raises(BadFacts):
         format_patterns(["a", ""])
+
+
+def test_there_is_a_bound() -> None:
+    assert len(parse_patterns(",".join(["a"] * MOST))) == MOST
+    with pytest.raises(BadFacts, match="64"):
+        parse_patterns(",".join(["a"] * (MOST + 1)))
 
 
 def test_a_filter() -> None:
