@@ -21,7 +21,6 @@ from ftlite.client.address import Address
 from ftlite.client.errors import ClientError, Outcome, Unsupported
 from ftlite.client.features import Features
 from ftlite.client.native import files as native_files
-from ftlite.client.native import trees as native_trees
 from ftlite.client.native import wait as native_wait
 from ftlite.client.pool import Pool
 from ftlite.client.session import Session
@@ -319,6 +318,8 @@ class Client(Streaming):
         """
         terms, hooks = self._terms(resume, preserve, None), tree.Hooks(wanted, on_file, progress)
         if self._as_one(remote, wanted, replace):
+            from ftlite.client.native import trees as native_trees
+
             return await self.run(
                 lambda session: native_trees.get_tree(
                     session, remote, Path(local), terms, hooks, replace=replace, merge=merge
@@ -328,7 +329,11 @@ class Client(Streaming):
 
     def takes_whole(self, remote: str, wanted: Wanted | None = None) -> bool:
         """Whether a tree travels as one transfer. The login directory has no name, and is nobody's to replace."""
-        return self.native and bool(remote.strip("/.")) and native_trees.takes(wanted)
+        if not self.native or not remote.strip("/."):
+            return False
+        from ftlite.client.native.trees import takes  # one file more or less needs nothing of it
+
+        return takes(wanted)
 
     def _as_one(self, remote: str, wanted: Wanted | None, replace: bool) -> bool:
         if self.takes_whole(remote, wanted):
@@ -363,8 +368,10 @@ class Client(Streaming):
         directories, and what is no plain file, are left out (`skipped`).
         """
         terms, hooks = self._terms(resume, preserve, None), tree.Hooks(wanted, on_file, progress)
-        if not self._as_one(remote, wanted, replace):
+        if not self._as_one(remote, None, replace):  # what to send is decided here, by whatever function
             return await tree.put_tree(self, Path(local), remote, terms, hooks)
+        from ftlite.client.native import trees as native_trees
+
         send = partial(
             native_trees.put_tree, local=Path(local), remote=remote, terms=terms, hooks=hooks, replace=replace,
             merge=merge,

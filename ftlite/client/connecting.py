@@ -23,7 +23,7 @@ from ftlite.client.session import Session
 from ftlite.client.success import Verified
 from ftlite.client.terms import Terms
 from ftlite.client.trust import KnownServers, Trust, parse_pin, server_name
-from ftlite.config.models import TlsMode
+from ftlite.config.tlsmode import TlsMode
 from ftlite.movers import Pace
 from ftlite.net.proxy import Proxy, parse_proxy
 

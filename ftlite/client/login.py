@@ -23,7 +23,7 @@ from ftlite.client.native.data import Dialler
 from ftlite.client.native.dialogue import switch_on
 from ftlite.client.session import Session
 from ftlite.client.trust import Plan, Trust
-from ftlite.config.models import TlsMode
+from ftlite.config.tlsmode import TlsMode
 from ftlite.net.dial import connect_tcp
 from ftlite.net.errors import NetError
 from ftlite.net.proxy import Proxy, connect_through

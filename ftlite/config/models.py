@@ -17,6 +17,7 @@ from typing import Any
 from attrs import Attribute, field, frozen, validators
 
 from ftlite.config.rights import ALL, READ, Right
+from ftlite.config.tlsmode import TlsMode as TlsMode
 
 
 def _at_least(low: float) -> Callable[[Any, Attribute[Any], Any], None]:
@@ -37,14 +38,6 @@ def _ipv4(_instance: Any, attribute: Attribute[Any], value: Any) -> None:
         ipaddress.IPv4Address(value)
     except ValueError:
         raise ValueError(f"{attribute.name} must be an IPv4 address as in '192.0.2.1', not {value!r}") from None
-
-
-class TlsMode(enum.Enum):
-    """Whether sessions must, may or cannot be encrypted."""
-
-    OFF = "off"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
 
 
 class Durability(enum.Enum):

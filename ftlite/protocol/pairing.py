@@ -16,11 +16,17 @@ from attrs import frozen
 
 from ftlite.protocol.errors import BadReply, OutOfStep
 from ftlite.protocol.native import answers
-from ftlite.protocol.native.requests import AbortRequest, DoneRequest, Request, format_request, parse_request
+from ftlite.protocol.native.requests import (
+    ENDS_NATIVE,
+    AbortRequest,
+    DoneRequest,
+    Request,
+    format_request,
+    parse_request,
+)
 from ftlite.protocol.native.tags import MOVES, ClientTag, Event, Tags
 from ftlite.protocol.native.values import begins_tagged
 from ftlite.protocol.replies import Reply, ReplyReader
-from ftlite.protocol.states import ENDS_NATIVE
 from ftlite.protocol.text import printable
 from ftlite.protocol.verbs import format_command, shown
 

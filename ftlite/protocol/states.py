@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ftlite.protocol.arguments import TransferType
 from ftlite.protocol.errors import OutOfStep
-from ftlite.protocol.native.requests import AbortRequest
+from ftlite.protocol.native.requests import ENDS_NATIVE, AbortRequest
 from ftlite.protocol.native.values import read_tag
 from ftlite.protocol.replies import Reply, reply
 from ftlite.protocol.verbs import Command
@@ -100,9 +100,6 @@ DEMANDS: Final[Mapping[str, tuple[Demand, ...]]] = {
     ),
     "DONE": (Demand(lambda _, __: False, 503, "DONE belongs to the native dialect: OPTS FTLITE 1."),),
 }
-
-#: Verbs that end native mode, whatever they are answered (docs/protocol.md s.2).
-ENDS_NATIVE: Final = frozenset({"USER", "REIN", "AUTH", "PROT"})
 
 #: (verb, code of its final reply) -> where the login goes; anything else leaves it where it is. USER begins afresh at
 #: any time (RFC 959 s.4.1.1), so a refused one ends the login that was. AUTH moves it too, in `ServerDialogue.secure`.

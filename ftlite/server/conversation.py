@@ -21,8 +21,9 @@ import trio
 from ftlite.net.errors import NetError
 from ftlite.protocol.errors import BadArgument, BadCommand, LineTooLong, ProtocolError
 from ftlite.protocol.native.answers import untagged
+from ftlite.protocol.native.requests import ENDS_NATIVE
 from ftlite.protocol.replies import Reply, reply
-from ftlite.protocol.states import ENDS_NATIVE, Login
+from ftlite.protocol.states import Login
 from ftlite.protocol.verbs import Command, looks_like_http, parse_command
 from ftlite.server.call import AtOnce, Call, Row
 from ftlite.server.channel import Hangup

@@ -6,32 +6,36 @@ little, but it does decide. Names come out as the server sent them: `safe_name` 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from ftlite.protocol.entries import Entry
 from ftlite.protocol.errors import BadListing
-from ftlite.protocol.listparse.dos import parse_dos
-from ftlite.protocol.listparse.eplf import parse_eplf
-from ftlite.protocol.listparse.hosts import parse_mvs, parse_mvs_member, parse_os400
 from ftlite.protocol.listparse.mlsx import parse_mlst, parse_mlsx
-from ftlite.protocol.listparse.unix import parse_netware, parse_unix
-from ftlite.protocol.listparse.vms import join_vms, parse_vms
 from ftlite.protocol.text import decode
 
-__all__ = ["FORMS", "listing_lines", "parse_list", "parse_mlst", "parse_mlsx", "parse_nlst", "safe_name"]
+__all__ = ["forms", "listing_lines", "parse_list", "parse_mlst", "parse_mlsx", "parse_nlst", "safe_name"]
 
-#: Every form of a LIST line that we read, asked in this order.
-FORMS: Final[tuple[Callable[[str, int], Entry | None], ...]] = (
-    parse_unix,
-    parse_eplf,
-    parse_dos,
-    parse_netware,
-    parse_vms,
-    parse_os400,
-    parse_mvs,
-    parse_mvs_member,
-)
+
+@functools.cache
+def forms() -> tuple[Callable[[str, int], Entry | None], ...]:
+    """Every form of a LIST line that we read, to be asked in this order. Few servers need them, so they come late."""
+    from ftlite.protocol.listparse.dos import parse_dos
+    from ftlite.protocol.listparse.eplf import parse_eplf
+    from ftlite.protocol.listparse.hosts import parse_mvs, parse_mvs_member, parse_os400
+    from ftlite.protocol.listparse.unix import parse_netware, parse_unix
+    from ftlite.protocol.listparse.vms import parse_vms
+
+    return (
+        parse_unix,
+        parse_eplf,
+        parse_dos,
+        parse_netware,
+        parse_vms,
+        parse_os400,
+        parse_mvs,
+        parse_mvs_member,
+    )
 
 
 def listing_lines(data: bytes) -> list[str]:
@@ -55,6 +59,8 @@ def parse_list(lines: Iterable[str], now_ns: int) -> list[Entry]:
     Raises:
         BadListing: there are lines, and no form takes a single one.
     """
+    from ftlite.protocol.listparse.vms import join_vms
+
     found: dict[str, Entry] = {}
     unknown = ""
     for line in join_vms(lines):
@@ -99,7 +105,7 @@ def safe_name(name: str) -> str:
 
 
 def _ask(line: str, now_ns: int) -> Entry | None:
-    for form in FORMS:
+    for form in forms():
         entry = form(line, now_ns)
         if entry is not None:
             return entry

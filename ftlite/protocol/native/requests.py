@@ -227,6 +227,8 @@ _PATHLESS: Final = (DoneRequest, AbortRequest, ListRequest)
 #: Verbs that carry a tag always, and those that may (s.2).
 ALWAYS_TAGGED: Final = frozenset({"GET", "PUT", "DONE"})
 TAGGED: Final = ALWAYS_TAGGED | _LISTINGS | {"HASH", "WAIT", "ABOR"}
+#: Verbs that end native mode, whatever they are answered (s.2).
+ENDS_NATIVE: Final = frozenset({"USER", "REIN", "AUTH", "PROT"})
 
 _PLAIN_WAIT: Final = re.compile(r"(?:timeout|since|any)=", re.IGNORECASE)
 

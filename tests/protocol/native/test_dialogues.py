@@ -6,11 +6,11 @@ import pytest
 
 from ftlite.protocol.errors import BadArgument, BadFacts, BadReply, OutOfStep
 from ftlite.protocol.native.answers import Begun, Moved, Refusal, Working
-from ftlite.protocol.native.requests import AbortRequest, DoneRequest, GetRequest, HashRequest, PutRequest
+from ftlite.protocol.native.requests import ENDS_NATIVE, AbortRequest, DoneRequest, GetRequest, HashRequest, PutRequest
 from ftlite.protocol.native.values import Digests
 from ftlite.protocol.pairing import Answer, ClientDialogue, Phase
 from ftlite.protocol.replies import reply
-from ftlite.protocol.states import ENDS_NATIVE, Login, ServerDialogue
+from ftlite.protocol.states import Login, ServerDialogue
 from ftlite.protocol.verbs import parse_command
 
 H = "0f" * 32

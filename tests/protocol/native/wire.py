@@ -13,12 +13,12 @@ from attrs import define, field
 
 from ftlite.protocol.lines import LineSplitter
 from ftlite.protocol.native.answers import Answer, Begun, Moved, Refusal, Told, Working, refuse
-from ftlite.protocol.native.requests import AbortRequest, DoneRequest, Request
+from ftlite.protocol.native.requests import ENDS_NATIVE, AbortRequest, DoneRequest, Request
 from ftlite.protocol.native.tags import MOVES, ClientTag, Event, Moves, ServerTag, State, Tags
 from ftlite.protocol.native.values import Digests
 from ftlite.protocol.pairing import ClientDialogue
 from ftlite.protocol.replies import Reply, reply
-from ftlite.protocol.states import ENDS_NATIVE, ServerDialogue
+from ftlite.protocol.states import ServerDialogue
 from ftlite.protocol.verbs import Command, parse_command
 
 
