@@ -331,7 +331,7 @@ class Client(Streaming):
         """Whether a tree travels as one transfer. The login directory has no name, and is nobody's to replace."""
         if not self.native or not remote.strip("/."):
             return False
-        from ftlite.client.native.trees import takes  # one file more or less needs nothing of it
+        from ftlite.client.native.trees import takes  # single files need nothing of trees
 
         return takes(wanted)
 
