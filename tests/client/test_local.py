@@ -26,6 +26,14 @@ def test_importing_the_package_does_not_bring_trio() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_client_loads_no_more_than_a_single_file_needs() -> None:
+    """Each command pays for what is imported here."""
+    late = ("ftlite.trees", "ftlite.config.models", "ftlite.protocol.listparse.unix", "cryptography", "sqlite3")
+    code = f"import sys, ftlite.client; sys.exit(' '.join(sorted(set({late!r}) & set(sys.modules))) or 0)"
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_a_part_is_kept_by_what_it_is_a_part_of(tmp_path: Path) -> None:
     target = tmp_path / ("n" * 255)
     part = DownloadPart.open(target, 10, 1, resume=True)
