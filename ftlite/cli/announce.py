@@ -61,7 +61,7 @@ def _json_lines(endpoints: Sequence[Endpoint], welcome: Welcome) -> list[str]:
 def _text_lines(config: ServerConfig, endpoints: Sequence[Endpoint], welcome: Welcome) -> list[str]:
     lines = [f"ftlite {__version__} serves {printable(str(config.root))}"]
     for at in endpoints:
-        lines.append(f"listening on {_bracketed(at.host)}:{at.port}{' (implicit TLS)' if at.implicit else ''}")
+        lines.append(f"listening on {bracketed(at.host)}:{at.port}{' (implicit TLS)' if at.implicit else ''}")
     rows = [("address", f"{_url(endpoints[0], None)}  (TLS {config.tls.mode.value})")]
     if welcome.user is not None:
         rows.append(("account", printable(welcome.user)))
@@ -92,8 +92,9 @@ def _url(at: Endpoint, user: str | None) -> str:
 
     host = socket.gethostname() if at.host in _EVERYWHERE else at.host
     name = f"{quote(user, safe='', errors='surrogateescape')}@" if user is not None and user != "anonymous" else ""
-    return f"{'ftps' if at.implicit else 'ftp'}://{name}{_bracketed(host)}:{at.port}/"
+    return f"{'ftps' if at.implicit else 'ftp'}://{name}{bracketed(host)}:{at.port}/"
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """The host as it stands before a colon and a port."""
     return f"[{host}]" if ":" in host else host

@@ -37,9 +37,12 @@ class Bars:
         if progress is None:
             return None
         task = progress.add_task(printable(name), total=None)
+        (bar,) = (one for one in progress.tasks if one.id == task)
 
         def step(done: int, total: int | None) -> None:
-            progress.update(task, completed=done, total=total)
+            if total != bar.total:  # that of a tree grows as it is walked; `update` would forget the speed then
+                bar.total, bar.finished_time, bar.finished_speed = total, None, None
+            progress.update(task, completed=done)
 
         return step
 

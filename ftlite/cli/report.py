@@ -67,11 +67,13 @@ def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
         voice.event("skipped", count=report.left)
     failed = f", {len(report.failures)} failed" if report.failures else ""
     verified = f"; verified: {report.verified.value}" if report.files else ""
-    same = " (there already)" if report.same else ""
-    voice.say(
-        f"{name}{same}: {_count(report.files, 'file')} in {_count(report.directories, 'directory')}{failed}, "
-        f"{size(report.moved)} in {seconds:.1f} s{verified}"
-    )
+    what = _count(report.files, "file")
+    if report.directories:
+        what += f" in {_count(report.directories, 'directory')}"
+    if report.same:
+        voice.say(f"{name}: nothing left to do, {what} there already{verified}")
+    else:
+        voice.say(f"{name}: {what}{failed}, {size(report.moved)} in {seconds:.1f} s{verified}")
 
 
 def left_out(voice: Voice, path: str, *, whole: bool = False) -> None:

@@ -10,7 +10,7 @@ import trio
 from attrs import frozen
 
 from ftlite.cli import exits, systemd
-from ftlite.cli.announce import Welcome, announce
+from ftlite.cli.announce import Welcome, announce, bracketed
 from ftlite.config.errors import ConfigError
 from ftlite.config.models import ServerConfig, User
 from ftlite.net.tls import ServerTls
@@ -47,7 +47,8 @@ async def serve_until_stopped(plan: Plan, log: EventLog) -> int:
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(*_SIGNALS) as signals:
             endpoints = await nursery.start(_run, server, plan.inherited, nursery.cancel_scope)
-            log.event("server.ready", endpoints=" ".join(f"{at.host}:{at.port}" for at in endpoints), pid=os.getpid())
+            bound = " ".join(f"{bracketed(at.host)}:{at.port}" for at in endpoints)
+            log.event("server.ready", endpoints=bound, pid=os.getpid())
             announce(plan.config, endpoints, plan.welcome, as_json=plan.json_logs)
             systemd.notify("READY=1")
             draining = False

@@ -131,10 +131,11 @@ def test_wait_ends_when_it_is_published(at: Served, spot: str, ftlite: Ftlite, d
 @pytest.mark.parametrize("dialect", ["stock", "native"])
 def test_wait_in_vain_is_6(at: Served, spot: str, ftlite: Ftlite, dialect: str) -> None:
     began = time.monotonic()
-    for words in (["wait", "--timeout", "1", at.url(f"{spot}/nix")], ["get", "--wait", "1", at.url(f"{spot}/nix")]):
-        said = ftlite(*words, "--dialect", dialect)
+    for command, flag in (("wait", "--timeout"), ("get", "--wait")):
+        said = ftlite(command, flag, "1", at.url(f"{spot}/nix"), "--dialect", dialect)
         assert (said.code, said.out) == (6, "")
         assert "nix" in said.err
+        assert flag in said.err, "the remedy is one of this command"
     assert time.monotonic() - began >= 2
     assert not Path("nix").exists()
 

@@ -46,7 +46,9 @@ async def wait(session: Session, path: str, deadline: float, since: str | None, 
 
 def too_late(path: str) -> ClientError:
     """Nothing had the name at the deadline."""
-    return ClientError(Outcome.TIMEOUT, f"{path}: nothing was published there in time", remedy="raise --timeout")
+    return ClientError(
+        Outcome.TIMEOUT, f"{path}: nothing was published there in time", remedy="raise --timeout (of get: --wait)"
+    )
 
 
 def _entry(path: str, told: Told) -> Entry:
