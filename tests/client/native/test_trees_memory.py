@@ -20,6 +20,9 @@ import sys
 from pathlib import Path
 import trio
 from ftlite import connect
+from ftlite.client.native import treework
+
+treework._FAR = 3600.0  # a loaded machine is no long way: a hole that is packed is more than a server unpacks
 
 def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) // 1024
