@@ -154,6 +154,7 @@ class Native:
         offer: what the server's FEAT says of it.
         grant: id and key for data connections, and the limits of this session.
         rtt: seconds that a question and its answer took.
+        plain: trees are not compressed: what they hold would be taken for a bomb.
     """
 
     def __init__(self, control: Control, offer: Offer, grant: Grant, *, rtt: float, stall: float) -> None:
@@ -161,6 +162,7 @@ class Native:
         self.offer = offer
         self.grant = grant
         self.rtt = rtt
+        self.plain = False
         self._stall = stall
         self._tags = itertools.count(1)
 

@@ -36,9 +36,11 @@ from ftlite.client.success import Ending, Evidence
 from ftlite.client.terms import Terms
 from ftlite.client.tree import Hooks, TreeReport, Wanted
 from ftlite.movers import DiskFault, receive_into, send_from
+from ftlite.protocol.native.answers import Refusal
 from ftlite.protocol.native.patterns import MOST, Filter, format_patterns
 from ftlite.protocol.native.requests import GetTreeRequest, PutTreeRequest
 from ftlite.protocol.native.values import Digests
+from ftlite.trees import Kind as Wrong
 from ftlite.trees import Manifest, Packer, Position, TreeError, TreeLimits, Unpacker
 
 _ROUNDS = 4  # offers of one tree: what stands is compared, a part of another tree is discarded
@@ -88,7 +90,14 @@ async def get_tree(
     part = await stoppable(str(local), lambda stop: TreePart.open(local, asked, terms.algorithm, stop))
     keep = True
     try:
-        done = await _receive(session, remote, part, terms, hooks, limits)
+        try:
+            done = await _receive(session, remote, part, terms, hooks, limits)
+        except ClientError as error:
+            if not _is_bomb(error) or compression(session) is None or session.native is None:
+                raise
+            session.native.plain = True  # content full of holes looks like one when it is compressed
+            await trio.to_thread.run_sync(part.begin_anew)
+            done = await _receive(session, remote, part, terms, hooks, limits)
         publish = partial(part.publish, replace=replace, merge=merge, name=hooks.on_file is not None)
         merged = await trio.to_thread.run_sync(publish)
     except BaseException as error:
@@ -102,6 +111,10 @@ async def get_tree(
         return await report(done, remote, local, hooks, files_below(local, hooks))
     with closing(merged):
         return await report(done, remote, local, hooks, merged)
+
+
+def _is_bomb(error: ClientError) -> bool:
+    return isinstance(error.__cause__, TreeError) and error.__cause__.kind is Wrong.TOO_MUCH
 
 
 async def _standing(local: Path, algorithm: str) -> Manifest | None:
@@ -322,11 +335,27 @@ async def _offer(session: Session, source: _Source, terms: Terms, hooks: Hooks) 
                 await active.give_up()
                 await source.measure(terms, hooks)
                 continue
-            done = await _send(source, active, terms, hooks)
+            try:
+                done = await _send(source, active, terms, hooks)
+            except ClientError:
+                if not _swelled(active):
+                    raise
+                done = None
             if done is not None:
                 return done
             source.fresh = True
     raise ClientError(Outcome.PROTOCOL, f"{source.remote}: the server's part is never the beginning of this tree")
+
+
+def _swelled(active: Transfer) -> bool:
+    """Whether the server took our compression for a bomb: content full of holes does look like one. From now on it
+    goes as it is."""
+    native, answer = active.session.native, active.running.answer
+    assert native is not None
+    if not isinstance(answer, Refusal) or answer.kind != "too-much" or compression(active.session) is None:
+        return False
+    native.plain = True
+    return True
 
 
 def _stood(source: _Source, running: Running) -> Done:

@@ -109,7 +109,7 @@ async def counted(root_fd: int, thing: str, wanted: Judge | None) -> tuple[int, 
 def compression(session: Session) -> str | None:
     """zstd over a long way, where both have it: on a short one it costs more than it saves."""
     assert session.native is not None
-    if session.native.rtt < _FAR:
+    if session.native.plain or session.native.rtt < _FAR:
         return None
     return next((name for name in session.native.offer.comps if name in COMPRESSIONS), None)
 

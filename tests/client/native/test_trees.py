@@ -128,6 +128,22 @@ async def test_a_tree_there_and_back(tmp_path: Path, tls: bool) -> None:
         assert left(w.here / "x/y") == ["back"]
 
 
+async def test_content_full_of_holes_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(treework, "_FAR", 0.0)
+    async with world(tmp_path) as it:
+        holes = fill(it.here / "holes", small="hi") / "big"
+        with holes.open("wb") as file:
+            file.truncate(120 * MEBI)
+        report = await it.client.put_tree(it.here / "holes", "holes")
+        assert (report.files, report.verified) == (2, Verified.DIGEST)
+        assert (it.root / "holes" / "big").stat().st_size == 120 * MEBI
+        async with it.another() as client:  # one that has not met it before
+            report = await client.get_tree("holes", it.here / "back")
+        assert (report.files, report.verified) == (2, Verified.DIGEST)
+        assert (it.here / "back" / "big").stat().st_size == 120 * MEBI
+        assert sorted(os.listdir(it.here)) == ["back", "holes"]
+
+
 async def test_compression_over_a_long_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(treework, "_FAR", 0.0)
     async with world(tmp_path) as w:
