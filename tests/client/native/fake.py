@@ -88,6 +88,7 @@ class NativeServer(FakeServer):
         self.tags: dict[int, Tag] = {}
         self.streams: dict[int, trio.abc.Stream] = {}
         self.over: dict[int, trio.Event] = {}
+        self.ended: set[int] = set()
         self.arrived = trio.lowlevel.ParkingLot()
         self.asked: list[Tag] = []
         self.talks: list[Talk] = []
@@ -153,6 +154,8 @@ class NativeServer(FakeServer):
             self.resumed.append(bool(secure.session_reused))
             stream = secure
         self.opened.append(tag)
+        if tag in self.ended:  # it was given up before its connection came
+            return
         self.over[tag] = trio.Event()
         await self.take(tag, stream)
         await self.over[tag].wait()  # the stream is closed when this returns
@@ -255,6 +258,7 @@ class NativeServer(FakeServer):
             self.busy -= 1
             self.tags.pop(tag.number, None)
             self.streams.pop(tag.number, None)
+            self.ended.add(tag.number)
             if tag.number in self.over:
                 self.over[tag.number].set()
 
