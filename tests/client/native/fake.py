@@ -88,7 +88,7 @@ class NativeServer(FakeServer):
         self.tags: dict[int, Tag] = {}
         self.streams: dict[int, trio.abc.Stream] = {}
         self.over: dict[int, trio.Event] = {}
-        self.ended: set[int] = set()
+        self.aborted: set[int] = set()
         self.arrived = trio.lowlevel.ParkingLot()
         self.asked: list[Tag] = []
         self.talks: list[Talk] = []
@@ -154,7 +154,7 @@ class NativeServer(FakeServer):
             self.resumed.append(bool(secure.session_reused))
             stream = secure
         self.opened.append(tag)
-        if tag in self.ended:  # it was given up before its connection came
+        if tag in self.aborted:  # it was given up before its connection came
             return
         self.over[tag] = trio.Event()
         await self.take(tag, stream)
@@ -234,6 +234,7 @@ class NativeServer(FakeServer):
             await talk.do_ABOR(argument)
             return
         number = int(argument.removeprefix("tag=").rstrip(";"))
+        self.aborted.add(number)
         tag = self.tags.get(number)
         if tag is None:
             await talk.say("225 no such transfer")
@@ -258,7 +259,6 @@ class NativeServer(FakeServer):
             self.busy -= 1
             self.tags.pop(tag.number, None)
             self.streams.pop(tag.number, None)
-            self.ended.add(tag.number)
             if tag.number in self.over:
                 self.over[tag.number].set()
 
