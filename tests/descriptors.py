@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_PATIENCE = 10.0
 
 
 def descriptors() -> int:
@@ -20,7 +23,10 @@ def descriptors() -> int:
 
 @contextmanager
 def no_descriptor_leaks() -> Iterator[None]:
-    """No more descriptors are open after the block than before."""
+    """No more descriptors are open after the block than before, as soon as other threads (relays) are through."""
     before = descriptors()
     yield
+    until = time.monotonic() + _PATIENCE
+    while descriptors() > before and time.monotonic() < until:
+        time.sleep(0.02)
     assert descriptors() <= before
