@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from ftlite.protocol.native.values import ALGORITHMS
 from ftlite.server.refusals import Unwilling
 from ftlite.storage import digests
+from ftlite.trees.manifest import Hasher, maker
 
 _STORED = {"sha256": "SHA-256", "blake3": "BLAKE3"}
 
@@ -24,13 +22,6 @@ def stored_name(name: str) -> str:
     return NAMES[name]
 
 
-def hasher(name: str) -> Any:
+def hasher(name: str) -> Hasher:
     """A fresh one, with update, copy and hexdigest."""
-    return _MAKERS[name]()
-
-
-def _blake3() -> Any:
-    return importlib.import_module("blake3").blake3()
-
-
-_MAKERS: Mapping[str, Callable[[], Any]] = {"sha256": hashlib.sha256, "blake3": _blake3}
+    return maker(name)()

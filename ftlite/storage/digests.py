@@ -23,8 +23,6 @@ The kept ones of a publish are written in groups: who kills the server loses som
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import os
 import stat
 import threading
@@ -39,6 +37,7 @@ from ftlite.storage.granted import Granted
 from ftlite.storage.hidden import Hidden
 from ftlite.storage.read import open_plain
 from ftlite.storage.syscalls import Version, proc, told, version
+from ftlite.trees import manifest
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,20 +80,15 @@ class _Crc32:
         return f"{self._value:08x}"
 
 
-def _blake3() -> Hasher:
-    hasher: Hasher = importlib.import_module("blake3").blake3()
-    return hasher
-
-
 _ALGORITHMS: dict[str, Callable[[], Hasher]] = {
-    "SHA-256": hashlib.sha256,
+    "SHA-256": manifest.maker("sha256"),
     "SHA-512": hashlib.sha512,
     "SHA-1": lambda: hashlib.sha1(usedforsecurity=False),
     "MD5": lambda: hashlib.md5(usedforsecurity=False),
     "CRC32": _Crc32,
 }
-if importlib.util.find_spec("blake3") is not None:
-    _ALGORITHMS["BLAKE3"] = _blake3
+if "blake3" in manifest.ALGORITHMS:
+    _ALGORITHMS["BLAKE3"] = manifest.maker("blake3")
 
 #: Names as in draft-bryan-ftpext-hash s.3.1, the preferred one first.
 ALGORITHMS = tuple(_ALGORITHMS)
