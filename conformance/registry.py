@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conformance.wire import Target
 
+    Check = Callable[[Target], str | None]
+
 
 class Level(enum.Enum):
     """How strongly the clause is worded, today's words standing in for those of RFCs older than RFC 2119."""
@@ -38,31 +40,42 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """One judgement. `check` returns None or a remark, or raises Failed or Skipped."""
+    """One judgement. `check` returns None or a remark, or raises Failed or Skipped.
+
+    `says` is the sentence on what is asked of the server; `means` the one on what its failure means for a user.
+    """
 
     name: str
     clause: str
     level: Level
     says: str
-    check: Callable[[Target], str | None]
+    means: str
+    check: Check
+
+    @property
+    def chapter(self) -> str:
+        """The file that it stands in, such as "ch01_login"."""
+        return self.check.__module__.rpartition(".")[2]
 
     def matches(self, wanted: str) -> bool:
-        """Whether `--only` means this case: its name, its clause, or a part of the clause from the left."""
+        """Whether `--only` means this case: its name, its chapter, its clause, or the clause's beginning."""
         plain = wanted.lower().removeprefix("rfc").strip()
         clause = self.clause.lower().removeprefix("rfc").strip()
-        return wanted == self.name or clause == plain or clause.startswith((plain + ".", plain + " "))
+        return (
+            wanted in (self.name, self.chapter) or clause == plain or clause.startswith((plain + ".", plain + " "))
+        )  # fmt: skip
 
 
 CASES: list[Case] = []
 
 
-def case(name: str, clause: str, level: Level, says: str) -> Callable[[Callable[[Target], str | None]], object]:
+def case(name: str, clause: str, level: Level, says: str, means: str) -> Callable[[Check], Check]:
     """Registers the decorated check. `name` is unique and stays, since lists of deviations use it."""
 
-    def register(check: Callable[[Target], str | None]) -> Callable[[Target], str | None]:
+    def register(check: Check) -> Check:
         if any(known.name == name for known in CASES):
             raise ValueError(f"two cases are named {name}")
-        CASES.append(Case(name, clause, level, says, check))
+        CASES.append(Case(name, clause, level, says, means, check))
         return check
 
     return register

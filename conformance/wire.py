@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import math
 import socket
 import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from conformance.registry import Failed
@@ -44,15 +46,25 @@ class Reply:
 
 
 class Wire:
-    """One control connection. Every wait ends after `patience` seconds."""
+    """One control connection. Every wait ends after `patience` seconds, and all of them at `deadline`.
 
-    def __init__(self, connection: socket.socket, patience: float):
+    `context` is that of its TLS, None in clear; data connections take it, since only it can resume the session.
+    """
+
+    def __init__(self, connection: socket.socket, patience: float, deadline: float = math.inf):
         self.socket = connection
         self.patience = patience
+        self.deadline = deadline
+        self.context: ssl.SSLContext | None = None
+        self.protected = False  #: whether PROT P holds
         self._buffer = b""
 
+    def seconds(self, wanted: float | None = None) -> float:
+        """How long a wait may take: `wanted`, or the wire's patience, within the deadline."""
+        return max(0.001, min(self.patience if wanted is None else wanted, self.deadline - time.monotonic()))
+
     def send(self, data: bytes) -> None:
-        self.socket.settimeout(self.patience)
+        self.socket.settimeout(self.seconds())
         try:
             self.socket.sendall(data)
         except OSError as error:
@@ -84,12 +96,14 @@ class Wire:
         return Reply(code, tuple(lines), tuple(faults))
 
     def silent(self, seconds: float) -> bytes:
-        """What arrives unasked within `seconds`; b"" also when the server closes."""
-        return self._buffer or self._read(seconds) or b""
+        """What arrives unasked within `seconds`, left to be read; b"" also when the server closes."""
+        if not self._buffer:
+            self._buffer = self._read(self.seconds(seconds)) or b""
+        return self._buffer
 
     def telnet_line(self) -> bytes:
         """All bytes up to and with the first LF, Telnet commands among them; what there is when time runs out."""
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.seconds()
         while b"\n" not in self._buffer:
             got = self._read(max(deadline - time.monotonic(), 0.001))
             if not got:
@@ -97,9 +111,9 @@ class Wire:
             self._buffer += got
         return self._buffer
 
-    def at_end(self) -> bool:
-        """Whether the server closes the connection, whatever it still says."""
-        deadline = time.monotonic() + self.patience
+    def at_end(self, seconds: float | None = None) -> bool:
+        """Whether the server closes the connection within `seconds`, whatever it still says."""
+        deadline = time.monotonic() + self.seconds(seconds)
         with contextlib.suppress(Closed):
             while time.monotonic() < deadline:
                 if self._read(deadline - time.monotonic()) == b"":
@@ -110,8 +124,24 @@ class Wire:
     def close(self) -> None:
         self.socket.close()
 
+    def secure(self, host: str, context: ssl.SSLContext | None = None) -> None:
+        """TLS from here on; without a `context` of the caller's, any certificate is taken.
+
+        The protocol is judged here, not the certificate, and servers under test sign their own.
+        """
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        self.socket.settimeout(self.seconds())
+        try:
+            self.socket = context.wrap_socket(self.socket, server_hostname=host)
+        except OSError as error:
+            raise Closed(f"the TLS handshake failed: {error}") from error
+        self.context = context
+
     def _line(self, faults: list[str]) -> bytes:
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.seconds()
         while b"\n" not in self._buffer:
             if len(self._buffer) > _LONGEST_LINE:
                 raise Failed(f"a reply line does not end: {self._buffer[:60]!r}...")
@@ -145,7 +175,11 @@ def _code(line: bytes) -> int:
 
 @dataclass(frozen=True)
 class Target:
-    """The server under test and an account on it."""
+    """The server under test and an account on it.
+
+    `start` is the directory to work in, "" for where the login leads, and `root` the same directory on this machine's
+    disk, if it is there. No wait of a case goes on after `deadline`, on the monotonic clock.
+    """
 
     host: str
     port: int
@@ -153,10 +187,13 @@ class Target:
     password: str
     tls: TlsMode = TlsMode.NONE
     patience: float = 10.0
+    start: str = ""
+    root: Path | None = None
+    deadline: float = math.inf
 
     @staticmethod
     def parse(url: str, tls: TlsMode | None) -> Target:
-        """From `ftp://user:password@host:port`, `ftpes://` (explicit TLS) or `ftps://` (implicit); `tls` wins."""
+        """From `ftp://user:password@host:port/directory`, `ftpes://` (explicit TLS) or `ftps://`; `tls` wins."""
         parts = urlsplit(url)
         by_scheme = {"ftp": TlsMode.NONE, "ftpes": TlsMode.EXPLICIT, "ftps": TlsMode.IMPLICIT}
         if parts.scheme not in by_scheme or not parts.hostname:
@@ -164,17 +201,17 @@ class Target:
         mode = tls or by_scheme[parts.scheme]
         port = parts.port or (990 if mode is TlsMode.IMPLICIT else 21)
         user, password = unquote(parts.username or "anonymous"), unquote(parts.password or "conformance@")
-        return Target(parts.hostname, port, user, password, mode)
+        return Target(parts.hostname, port, user, password, mode, start=unquote(parts.path.removeprefix("/")))
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[Wire]:
         """A connection on which nothing was read or said (implicit TLS: after its handshake)."""
         connection = socket.create_connection((self.host, self.port), timeout=self.patience)
-        wire = Wire(connection, self.patience)
+        wire = Wire(connection, self.patience, self.deadline)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls is TlsMode.IMPLICIT:
-                self._secure(wire)
+                wire.secure(self.host)
             yield wire
         finally:
             wire.close()
@@ -190,7 +227,7 @@ class Target:
                 answer = wire.command("AUTH TLS")
                 if answer.code != 234:
                     raise Failed(f"AUTH TLS is answered {answer.shown}")
-                self._secure(wire)
+                wire.secure(self.host)
             yield wire
 
     @contextlib.contextmanager
@@ -203,19 +240,9 @@ class Target:
             if self.tls is not TlsMode.NONE:
                 # Servers that demand protected data refuse even PASV and PORT until it is asked for (RFC 4217 s.9).
                 wire.command("PBSZ 0")
-                wire.command("PROT P")
+                wire.protected = wire.command("PROT P").code == 200
             yield wire
 
     def login(self, wire: Wire) -> Reply:
         answer = wire.command(f"USER {self.user}")
         return wire.command(f"PASS {self.password}") if answer.code == 331 else answer
-
-    def _secure(self, wire: Wire) -> None:
-        context = ssl.create_default_context()
-        # The grammar is judged here, not the certificate, and servers under test sign their own.
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        try:
-            wire.socket = context.wrap_socket(wire.socket, server_hostname=self.host)
-        except OSError as error:
-            raise Closed(f"the TLS handshake failed: {error}") from error

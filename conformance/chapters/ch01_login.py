@@ -15,19 +15,37 @@ _CLOSED_TO_STRANGERS = (
 )  # fmt: skip
 
 
-@case("login-user-331", "RFC 959 s.5.4", Level.MUST, "USER is answered 331, 332 or 230 for an account that exists.")
+@case(
+    "login-user-331",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "USER is answered 331, 332 or 230 for an account that exists.",
+    "Nobody can log in.",
+)
 def user(target: Target) -> None:
     with target.greeted() as wire:
         want(wire.command(f"USER {target.user}"), (230, 331, 332), "USER")
 
 
-@case("login-pass-230", "RFC 959 s.5.4", Level.MUST, "The right password is answered 230, 202 or 332.")
+@case(
+    "login-pass-230",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "The right password is answered 230, 202 or 332.",
+    "Nobody can log in.",
+)
 def password(target: Target) -> None:
     with target.greeted() as wire:
         want(target.login(wire), (230, 202, 332), "USER and PASS")
 
 
-@case("login-user-unknown", "RFC 2577 s.6", Level.SHOULD, "USER sounds the same for a name that does not exist.")
+@case(
+    "login-user-unknown",
+    "RFC 2577 s.6",
+    Level.SHOULD,
+    "USER sounds the same for a name that does not exist.",
+    "A stranger finds out which accounts exist.",
+)
 def unknown_user(target: Target) -> None:
     with target.greeted() as wire:
         known = wire.command(f"USER {target.user}")
@@ -37,7 +55,13 @@ def unknown_user(target: Target) -> None:
             raise Failed(f"an account that exists gets {known.code}, another {unknown.shown}")
 
 
-@case("login-wrong-password", "RFC 959 s.5.4", Level.MUST, "A wrong password is answered 530 and lets nobody in.")
+@case(
+    "login-wrong-password",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "A wrong password is answered 530 and lets nobody in.",
+    "Anybody gets in, or clients do not learn why they do not.",
+)
 def wrong_password(target: Target) -> None:
     with target.greeted() as wire:
         if wire.command(f"USER {target.user}").code == 230:
@@ -46,7 +70,13 @@ def wrong_password(target: Target) -> None:
         want_class(wire.command("PWD"), "5", "PWD after a wrong password")
 
 
-@case("login-wrong-same-words", "RFC 2577 s.6", Level.SHOULD, "A wrong name and a wrong password get the same reply.")
+@case(
+    "login-wrong-same-words",
+    "RFC 2577 s.6",
+    Level.SHOULD,
+    "A wrong name and a wrong password get the same reply.",
+    "A stranger finds out which accounts exist.",
+)
 def same_words(target: Target) -> None:
     replies = []
     for name in (target.user, _NOBODY):
@@ -58,7 +88,13 @@ def same_words(target: Target) -> None:
         raise Failed(f"{replies[0].shown} for a wrong password, {replies[1].shown} for a wrong name")
 
 
-@case("login-second-try", "RFC 959 s.4.1.1", Level.MAY, "After a wrong password the session can log in after all.")
+@case(
+    "login-second-try",
+    "RFC 959 s.4.1.1",
+    Level.MAY,
+    "After a wrong password the session can log in after all.",
+    "A slip of the finger costs a new connection.",
+)
 def second_try(target: Target) -> None:
     with target.greeted() as wire:
         if wire.command(f"USER {target.user}").code == 230:
@@ -67,26 +103,50 @@ def second_try(target: Target) -> None:
         want(target.login(wire), (230, 202), "the right password after a wrong one")
 
 
-@case("login-user-empty", "RFC 959 s.5.4", Level.MUST, "USER without a name is refused with 500, 501 or 530.")
+@case(
+    "login-user-empty",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "USER without a name is refused with 500, 501 or 530.",
+    "An account without a name may exist by accident.",
+)
 def empty_user(target: Target) -> None:
     with target.greeted() as wire:
         reply = wire.command("USER")
         want(reply, (500, 501, 503, 530), "USER without a name")
 
 
-@case("login-pass-alone", "RFC 959 s.5.4", Level.MUST, "PASS without USER before it is refused with 503 (or 530).")
+@case(
+    "login-pass-alone",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "PASS without USER before it is refused with 503 (or 530).",
+    "A password alone lets in, or clients are told something that no login can follow.",
+)
 def pass_alone(target: Target) -> None:
     with target.greeted() as wire:
         want(wire.command(f"PASS {target.password}"), (503, 530), "PASS without USER")
 
 
-@case("login-pass-alone-503", "RFC 959 s.5.4", Level.SHOULD, "PASS without USER is out of order, which is 503.")
+@case(
+    "login-pass-alone-503",
+    "RFC 959 s.5.4",
+    Level.SHOULD,
+    "PASS without USER is out of order, which is 503.",
+    "Clients take it for a wrong password and ask the user for another.",
+)
 def pass_alone_503(target: Target) -> None:
     with target.greeted() as wire:
         want(wire.command(f"PASS {target.password}"), (503,), "PASS without USER")
 
 
-@case("login-pass-not-next", "RFC 959 s.4.1.1", Level.MAY, "PASS counts only right after USER.")
+@case(
+    "login-pass-not-next",
+    "RFC 959 s.4.1.1",
+    Level.MAY,
+    "PASS counts only right after USER.",
+    "None for people; a strict server refuses it.",
+)
 def pass_not_next(target: Target) -> None:
     with target.greeted() as wire:
         wire.command(f"USER {target.user}")
@@ -94,21 +154,39 @@ def pass_not_next(target: Target) -> None:
         want(wire.command(f"PASS {target.password}"), (503, 530), "PASS with NOOP between it and USER")
 
 
-@case("login-needed", "RFC 959 s.5.4", Level.MUST, "Before login, names and transfers are refused and nothing is done.")
+@case(
+    "login-needed",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "Before login, names and transfers are refused and nothing is done.",
+    "Strangers read, write or scan without an account.",
+)
 def needed(target: Target) -> None:
     with target.greeted() as wire:
         for line in _CLOSED_TO_STRANGERS:
             want_class(wire.command(line), "5", f"{line} before login")
 
 
-@case("login-needed-530", "RFC 959 s.5.4", Level.SHOULD, "What needs a login says so with 530.")
+@case(
+    "login-needed-530",
+    "RFC 959 s.5.4",
+    Level.SHOULD,
+    "What needs a login says so with 530.",
+    "Clients do not know that logging in would help.",
+)
 def needed_530(target: Target) -> None:
     with target.greeted() as wire:
         for line in _CLOSED_TO_STRANGERS:
             want(wire.command(line), (530,), f"{line} before login")
 
 
-@case("login-half-way", "RFC 959 s.6", Level.MUST, "Between USER and PASS the session is not logged in.")
+@case(
+    "login-half-way",
+    "RFC 959 s.6",
+    Level.MUST,
+    "Between USER and PASS the session is not logged in.",
+    "A name without a password is enough to get in.",
+)
 def half_way(target: Target) -> None:
     with target.greeted() as wire:
         if wire.command(f"USER {target.user}").code == 230:
@@ -121,6 +199,7 @@ def half_way(target: Target) -> None:
     "RFC 959 s.4.1.1",
     Level.SHOULD,
     "A new USER in a session begins a login, or is refused.",
+    "A session goes on with the rights of one user under the name of another.",
 )
 def user_again(target: Target) -> None:
     with target.session() as wire:
@@ -130,19 +209,37 @@ def user_again(target: Target) -> None:
             want_class(wire.command("PWD"), "5", "PWD after a second USER that asks for a password")
 
 
-@case("login-noop-before", "RFC 959 s.5.4", Level.SHOULD, "NOOP needs no login.")
+@case(
+    "login-noop-before",
+    "RFC 959 s.5.4",
+    Level.SHOULD,
+    "NOOP needs no login.",
+    "Keep-alives before login are taken for errors.",
+)
 def noop_before(target: Target) -> None:
     with target.greeted() as wire:
         want(wire.command("NOOP"), (200,), "NOOP before login")
 
 
-@case("login-help-before", "RFC 959 s.4.1.3", Level.SHOULD, "HELP is there before login.")
+@case(
+    "login-help-before",
+    "RFC 959 s.4.1.3",
+    Level.SHOULD,
+    "HELP is there before login.",
+    "Whoever tries the server by hand is not helped.",
+)
 def help_before(target: Target) -> None:
     with target.greeted() as wire:
         want(wire.command("HELP"), (211, 214), "HELP before login")
 
 
-@case("login-acct", "RFC 959 s.5.4", Level.SHOULD, "ACCT is answered with one of its replies.")
+@case(
+    "login-acct",
+    "RFC 959 s.5.4",
+    Level.SHOULD,
+    "ACCT is answered with one of its replies.",
+    "Clients that send ACCT do not understand the reply.",
+)
 def acct(target: Target) -> None:
     with target.session() as wire:
         # 502 is not on the list of s.5.4, but s.4.2.2 gives it to every verb that is known and not done.

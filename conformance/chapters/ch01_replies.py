@@ -54,27 +54,51 @@ def _battery(target: Target) -> list[tuple[str, Reply]]:
         return [(line, wire.command(line)) for line in _BATTERY]
 
 
-@case("reply-grammar", "RFC 959 s.4.2", Level.MUST, "Every reply is code, space or hyphen, text and CRLF.")
+@case(
+    "reply-grammar",
+    "RFC 959 s.4.2",
+    Level.MUST,
+    "Every reply is code, space or hyphen, text and CRLF.",
+    "Clients hang or get out of step, each in a way of its own.",
+)
 def grammar(target: Target) -> None:
     for line, reply in _battery(target):
         if reply.faults:
             raise Failed(f"{line}: {'; '.join(reply.faults)}")
 
 
-@case("reply-first-digit", "RFC 959 s.4.2.1", Level.MUST, "The first digit of every code is 1 to 5.")
+@case(
+    "reply-first-digit",
+    "RFC 959 s.4.2.1",
+    Level.MUST,
+    "The first digit of every code is 1 to 5.",
+    "Clients cannot tell whether a command worked.",
+)
 def first_digit(target: Target) -> None:
     for line, reply in _battery(target):
         want_class(reply, "12345", line)
 
 
-@case("reply-second-digit", "RFC 959 s.4.2.1", Level.SHOULD, "The second digit of every code is 0 to 5.")
+@case(
+    "reply-second-digit",
+    "RFC 959 s.4.2.1",
+    Level.SHOULD,
+    "The second digit of every code is 0 to 5.",
+    "Clients that go by the second digit draw wrong conclusions.",
+)
 def second_digit(target: Target) -> None:
     for line, reply in _battery(target):
         if (reply.code // 10) % 10 > 5:
             raise Failed(f"{line} is answered {reply.shown}")
 
 
-@case("reply-text", "RFC 959 s.4.2", Level.SHOULD, "Every reply has a text for people, free of control characters.")
+@case(
+    "reply-text",
+    "RFC 959 s.4.2",
+    Level.SHOULD,
+    "Every reply has a text for people, free of control characters.",
+    "People are told nothing, and terminals are sent control characters.",
+)
 def text(target: Target) -> None:
     for line, reply in _battery(target):
         if not reply.lines[0][4:].strip() and len(reply.lines) == 1:
@@ -83,7 +107,13 @@ def text(target: Target) -> None:
             raise Failed(f"{line} is answered with a control character: {reply.lines!r}")
 
 
-@case("reply-one-each", "RFC 959 s.5.4", Level.MUST, "Each command gets exactly one reply.")
+@case(
+    "reply-one-each",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "Each command gets exactly one reply.",
+    "From the extra reply on, each answer is taken for that of another command.",
+)
 def one_each(target: Target) -> None:
     with target.session() as wire:
         for line in _BATTERY:
@@ -104,22 +134,46 @@ def _multiline(target: Target, line: str, codes: tuple[int, ...]) -> str | None:
     return None if len(reply.lines) > 1 else "in one line"
 
 
-@case("reply-multiline-feat", "RFC 959 s.4.2", Level.MUST, "FEAT's reply of many lines begins and ends as it must.")
+@case(
+    "reply-multiline-feat",
+    "RFC 959 s.4.2",
+    Level.MUST,
+    "FEAT's reply of many lines begins and ends as it must.",
+    "Clients hang at FEAT, or read its lines as later replies.",
+)
 def multiline_feat(target: Target) -> str | None:
     return _multiline(target, "FEAT", (211,))
 
 
-@case("reply-multiline-help", "RFC 959 s.4.2", Level.MUST, "HELP's reply of many lines begins and ends as it must.")
+@case(
+    "reply-multiline-help",
+    "RFC 959 s.4.2",
+    Level.MUST,
+    "HELP's reply of many lines begins and ends as it must.",
+    "Clients hang at HELP, or read its lines as later replies.",
+)
 def multiline_help(target: Target) -> str | None:
     return _multiline(target, "HELP", (211, 214))
 
 
-@case("reply-multiline-stat", "RFC 959 s.4.2", Level.MUST, "STAT's reply of many lines begins and ends as it must.")
+@case(
+    "reply-multiline-stat",
+    "RFC 959 s.4.2",
+    Level.MUST,
+    "STAT's reply of many lines begins and ends as it must.",
+    "Clients hang at STAT, or read its lines as later replies.",
+)
 def multiline_stat(target: Target) -> str | None:
     return _multiline(target, "STAT", (211, 212, 213))
 
 
-@case("reply-feat-lines", "RFC 2389 s.3.2", Level.MUST, "Each feature stands on a line of its own after one space.")
+@case(
+    "reply-feat-lines",
+    "RFC 2389 s.3.2",
+    Level.MUST,
+    "Each feature stands on a line of its own after one space.",
+    "Clients do not find the features, and do without them.",
+)
 def feat_lines(target: Target) -> None:
     with target.session() as wire:
         reply = wire.command("FEAT")
@@ -130,7 +184,13 @@ def feat_lines(target: Target) -> None:
                 raise Failed(f"{line!r} is not one space and a feature")
 
 
-@case("reply-listed", "RFC 1123 s.4.1.2.11", Level.SHOULD, "Commands in order get a code that RFC 959 lists for them.")
+@case(
+    "reply-listed",
+    "RFC 1123 s.4.1.2.11",
+    Level.SHOULD,
+    "Commands in order get a code that RFC 959 lists for them.",
+    "Clients that look for a code of the list do not understand the server.",
+)
 def listed(target: Target) -> None:
     with target.session() as wire:
         wrong = []
@@ -142,27 +202,51 @@ def listed(target: Target) -> None:
             raise Failed("; ".join(wrong))
 
 
-@case("reply-class", "RFC 959 s.4.2.1", Level.MUST, "Commands in order get a code of the class that RFC 959 lists.")
+@case(
+    "reply-class",
+    "RFC 959 s.4.2.1",
+    Level.MUST,
+    "Commands in order get a code of the class that RFC 959 lists.",
+    "Clients take success for failure or failure for success.",
+)
 def listed_class(target: Target) -> None:
     with target.session() as wire:
         for line, codes in _LISTED.items():
             want_class(wire.command(line), "".join({str(code)[0] for code in codes}), line)
 
 
-@case("reply-minimum", "RFC 959 s.5.1", Level.MUST, "TYPE A, MODE S and STRU F are there.")
+@case(
+    "reply-minimum",
+    "RFC 959 s.5.1",
+    Level.MUST,
+    "TYPE A, MODE S and STRU F are there.",
+    "The simplest clients cannot transfer anything.",
+)
 def minimum(target: Target) -> None:
     with target.session() as wire:
         for line in ("TYPE A", "TYPE A N", "MODE S", "STRU F"):
             want(wire.command(line), (200,), line)
 
 
-@case("reply-stru-record", "RFC 1123 s.4.1.2.13", Level.MAY, "STRU R is there (a MUST where files have records).")
+@case(
+    "reply-stru-record",
+    "RFC 1123 s.4.1.2.13",
+    Level.MAY,
+    "STRU R is there (a MUST where files have records).",
+    "Files of records cannot be kept as such.",
+)
 def stru_record(target: Target) -> None:
     with target.session() as wire:
         want(wire.command("STRU R"), (200,), "STRU R")
 
 
-@case("reply-pwd-quoted", "RFC 959 app.II", Level.MUST, "PWD gives the path in double quotes right after 257.")
+@case(
+    "reply-pwd-quoted",
+    "RFC 959 app.II",
+    Level.MUST,
+    "PWD gives the path in double quotes right after 257.",
+    "Clients cannot tell where they are, and build wrong paths.",
+)
 def pwd_quoted(target: Target) -> None:
     with target.session() as wire:
         reply = wire.command("PWD")
@@ -170,7 +254,13 @@ def pwd_quoted(target: Target) -> None:
             raise Failed(f"PWD is answered {reply.shown}")
 
 
-@case("reply-mkd", "RFC 959 app.II", Level.SHOULD, "MKD answers 257 and the path, MKD again 521 or 550.")
+@case(
+    "reply-mkd",
+    "RFC 959 app.II",
+    Level.SHOULD,
+    "MKD answers 257 and the path, MKD again 521 or 550.",
+    "Mirrors stop at directories that are there already, or do not learn what they made.",
+)
 def mkd(target: Target) -> None:
     with target.session() as wire:
         made = wire.command("MKD conformance-made")
@@ -185,14 +275,26 @@ def mkd(target: Target) -> None:
         want(removed, (250,), "RMD")
 
 
-@case("reply-x-forms", "RFC 1123 s.4.1.3.1", Level.SHOULD, "XPWD, XCWD and XCUP mean PWD, CWD and CDUP.")
+@case(
+    "reply-x-forms",
+    "RFC 1123 s.4.1.3.1",
+    Level.SHOULD,
+    "XPWD, XCWD and XCUP mean PWD, CWD and CDUP.",
+    "Old clients cannot change directories.",
+)
 def x_forms(target: Target) -> None:
     with target.session() as wire:
         for line, code in (("XPWD", (257,)), ("XCWD /", (250,)), ("XCUP", (200, 250))):
             want(wire.command(line), code, line)
 
 
-@case("reply-syst-name", "RFC 959 s.5.4", Level.MUST, "SYST names a system in the first word after 215.")
+@case(
+    "reply-syst-name",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "SYST names a system in the first word after 215.",
+    "Clients that go by the system guess the wrong form of listings.",
+)
 def syst_name(target: Target) -> None:
     with target.session() as wire:
         reply = wire.command("SYST")
@@ -203,7 +305,7 @@ def syst_name(target: Target) -> None:
 def _refusal(name: str, line: str, codes: tuple[int, ...], what: str) -> None:
     says = f"{what} is refused with {' or '.join(map(str, codes))}."
 
-    @case(name, "RFC 959 s.4.2.2", Level.MUST, says)
+    @case(name, "RFC 959 s.4.2.2", Level.MUST, says, "Clients take it for done, or do not understand the refusal.")
     def check(target: Target) -> None:
         with target.session() as wire:
             reply = wire.command(line)
@@ -216,14 +318,26 @@ for _name, (_line, _codes, _what) in _WRONG.items():
     _refusal(_name, _line, _codes, _what)
 
 
-@case("reply-argument-missing", "RFC 959 s.5.4", Level.MUST, "A verb without the argument that it needs is refused.")
+@case(
+    "reply-argument-missing",
+    "RFC 959 s.5.4",
+    Level.MUST,
+    "A verb without the argument that it needs is refused.",
+    "A command does something although nobody said to what.",
+)
 def argument_missing(target: Target) -> None:
     with target.session() as wire:
         for line in ("TYPE", "MODE", "STRU", "PORT", "RETR", "DELE", "MKD", "RNFR"):
             want_class(wire.command(line), "5", f"{line} without an argument")
 
 
-@case("reply-argument-501", "RFC 959 s.4.2.2", Level.SHOULD, "A missing argument is a 501.")
+@case(
+    "reply-argument-501",
+    "RFC 959 s.4.2.2",
+    Level.SHOULD,
+    "A missing argument is a 501.",
+    "Clients cannot tell a slip from a refusal.",
+)
 def argument_501(target: Target) -> None:
     with target.session() as wire:
         for line in ("TYPE", "MODE", "STRU", "PORT", "RETR", "DELE", "MKD", "RNFR"):

@@ -215,6 +215,19 @@ def pyftpdlib(root: Path, certificate: Certificate | None = None, tls: Tls = Tls
 
 
 @contextlib.contextmanager
+def aioftp(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF) -> Iterator[Running]:
+    """aioftp in a process of its own; what it has of TLS is implicit and for the control connection alone."""
+    assert tls is Tls.OFF, "aioftp has no AUTH and no PROT"
+    password = "aio-word"
+    with _work() as work:
+        log = work / "log"
+        command = [sys.executable, "-m", "tests.peers.aio", str(root), ACCOUNT, password]
+        with running(command, log, cwd=REPOSITORY) as process:
+            port = int(await_words(process, r"(?m)^port (\d+)$", log)[1])
+            yield Running("aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+
+
+@contextlib.contextmanager
 def ftlite_server(
     root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF, *, extra: Sequence[str] = ()
 ) -> Iterator[Running]:
@@ -247,3 +260,6 @@ SERVERS: dict[str, Starter] = {
     "pyftpdlib": pyftpdlib,
     "ftlite": ftlite_server,
 }
+
+#: Those that conformance is measured against besides: too slow and too small for the tables of speed.
+CONFORMANCE: dict[str, Starter] = {**SERVERS, "aioftp": aioftp}
