@@ -12,7 +12,7 @@ from ftlite.cli import report
 from ftlite.cli.digests import ALGORITHMS, checksum_line
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import Options, client_flags, flag
-from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
 from ftlite.cli.targets import below, is_directory, wanting_a_file
 from ftlite.protocol.entries import Kind
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("address", nargs=-1, required=True)
 @client_flags("limit_rate", "require", "digest")
-def cat(options: Options, address: tuple[str, ...]) -> int:
+def cat(options: Options, address: tuple[str, ...]) -> Done:
     """Write the files at ADDRESS to stdout, one after the other. The exit code tells whether all came whole."""
     if options.json:
         raise click.UsageError("--json does not go with cat: stdout carries the files; use get --json")
-    sources = [address_of(text) for text in address]
+    sources = addresses_of(address)
     voice = voice_for("cat", options)
 
     async def one(session: Session, source: Address) -> None:
@@ -41,7 +41,7 @@ def cat(options: Options, address: tuple[str, ...]) -> int:
         report.transferred(voice, result, path=source.path, loud=False)
 
     async def work(session: Session) -> None:
-        for source in sources:
+        async for source in session.each(sources):
             await session.attempt(one(session, source), path=source.path)
 
     return perform(options, voice, sources, work)
@@ -51,16 +51,16 @@ def cat(options: Options, address: tuple[str, ...]) -> int:
 @click.argument("address", nargs=-1, required=True)
 @flag("FTLITE", "-a", "--algorithm", type=click.Choice(ALGORITHMS), default="sha256", show_default=True)
 @client_flags("recursive", "parallel", "limit_rate")
-def hash_(options: Options, address: tuple[str, ...], algorithm: str) -> int:
+def hash_(options: Options, address: tuple[str, ...], algorithm: str) -> Done:
     """Print the digest of the files at ADDRESS, as sha256sum does and as its -c reads, in the order of the listing.
 
     The server computes it where it can; a file on any other server is fetched, and hashed here.
     """
-    sources = [address_of(text) for text in address]
+    sources = addresses_of(address)
     voice = voice_for("hash", options)
 
     async def work(session: Session) -> None:
-        for source in sources:
+        async for source in session.each(sources):
             client = await session.client(source)
             await _hash_all(session, client, _files(client, source.path, options.recursive), algorithm)
 

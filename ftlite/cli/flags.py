@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import click
 from attrs import fields, frozen
+from click.core import ParameterSource
 
+from ftlite.cli.surroundings import here
 from ftlite.config.units import parse_duration, parse_rate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,6 +81,12 @@ class Options:
     dialect: str | None = None
     digest: str = "sha256"
 
+    @property
+    def connecting(self) -> tuple[object, ...]:
+        """What is settled when a connection is made, and cannot change for a command on it."""
+        return (self.port, self.tls, self.cacert, self.pin, self.accept_new, self.password_file, self.password_command,
+                self.netrc_file, self.connect_timeout, self.stall_timeout, self.dialect)
+
 
 #: Flags that every client command has, in the order of --help.
 _COMMON = (
@@ -125,20 +133,29 @@ _EXTRA: dict[str, Callable[[Any], Any]] = {
 TRANSFER = ("recursive", "dry_run", "resume", "parallel", "include", "exclude", "limit_rate", "require", "digest")
 
 
-def client_flags(*extra: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def client_flags(*extra: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the common flags, and those named in `extra`; the command gets them as its first argument, `Options`."""
 
-    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         names = [field.name for field in fields(Options)]
 
         @functools.wraps(function)
-        def gathered(**given: Any) -> int:
-            options = Options(**{name: given.pop(name) for name in names if name in given})
-            return function(options, **given)
+        def gathered(**given: Any) -> Any:
+            settled = here().settings
+            flags = {
+                name: settled[name] if name in settled and not _typed(name) else given[name]
+                for name in names
+                if name in given
+            }
+            return function(Options(**flags), **{name: value for name, value in given.items() if name not in flags})
 
-        decorated: Callable[..., int] = gathered
+        decorated: Callable[..., Any] = gathered
         for declare in reversed([*(_EXTRA[name] for name in extra), *_COMMON]):
             decorated = declare(decorated)
         return decorated
 
     return decorate
+
+
+def _typed(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -13,8 +13,9 @@ from ftlite.cli.exits import CliError
 from ftlite.cli.filters import wanted
 from ftlite.cli.flags import TRANSFER, Options, client_flags, duration, flag
 from ftlite.cli.progress import Bars
-from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
+from ftlite.cli.surroundings import Pattern, here
 from ftlite.cli.targets import STDIO, base_name, below, is_directory, local_target, wanting_a_file
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
       "step. From native servers only.")  # fmt: skip
 def get(
     options: Options, address: str, local: str | None, wait: float | None, merge: bool, replace: bool
-) -> int:
+) -> Done:
     """Fetch the file at ADDRESS to LOCAL, by default under its own name into the working directory.
 
     LOCAL may be a directory, which receives the file, or '-' for stdout. With -r, a directory that is not there yet
@@ -45,12 +46,13 @@ def get(
     """
     if merge and replace:
         raise click.UsageError("--merge and --replace exclude each other")
-    source = address_of(address)
+    (asked,) = addresses_of([address])
+    place = here().local(local or ".")
     voice = voice_for("get", options)
     if local == STDIO:
         _check_stream(options)
 
-    async def work(session: Session) -> None:
+    async def one(session: Session, source: Address) -> None:
         client = await session.client(source)
         if wait is not None:
             await client.wait(source.path, wait, any_directory=options.recursive)
@@ -59,14 +61,20 @@ def get(
                 result = await to_stdout(client, source.path, voice)
             report.transferred(voice, result, path=source.path, loud=False)
             return
-        place = Path(local) if local is not None else None
         if options.recursive and (not base_name(source.path) or is_directory(await client.stat(source.path))):
             target = local_target(place, base_name(source.path) or source.host)
             await _get_tree(session, client, source, target, replace=replace, merge=merge)
         else:
             await _get_file(session, client, source.path, place)
 
-    return perform(options, voice, [source], work)
+    async def work(session: Session) -> None:
+        if not isinstance(asked, Pattern):
+            await one(session, asked)
+            return
+        async for source in session.each([asked]):
+            await session.attempt(one(session, source), path=source.path)
+
+    return perform(options, voice, [asked], work)
 
 
 def _check_stream(options: Options) -> None:
@@ -75,7 +83,7 @@ def _check_stream(options: Options) -> None:
             raise click.UsageError(f"{name} does not go with '-': stdout carries the file; name a file instead")
 
 
-async def _get_file(session: Session, client: Client, path: str, place: Path | None) -> None:
+async def _get_file(session: Session, client: Client, path: str, place: Path) -> None:
     voice, options = session.voice, session.options
     name = base_name(path)
     if not name or path.endswith("/"):
@@ -87,7 +95,7 @@ async def _get_file(session: Session, client: Client, path: str, place: Path | N
         voice.say(f"would get {path} ({report.size(found.size or 0)}) to {target}")
         voice.event("would-get", path=path, local=str(target), size=found.size)
         return
-    with Bars(voice.shows_progress) as bars:
+    with Bars(voice) as bars:
         async with wanting_a_file(client, path, "-r fetches it with all below it"):
             result = await client.get(path, target, resume=options.resume, progress=bars.track(name))
     report.transferred(voice, result, path=path, loud=True)
@@ -106,7 +114,7 @@ async def _get_tree(
         return
     started = time.monotonic()
     whole = client.takes_whole(source.path, keep)
-    with Bars(voice.shows_progress) as bars:
+    with Bars(voice) as bars:
         done = await client.get_tree(
             source.path,
             target,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftlite.cli.flags import Options, client_flags
-from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.targets import below, is_directory
 from ftlite.protocol.entries import Entry, Kind
 
@@ -24,17 +24,17 @@ _TYPES = {Kind.FILE: modes.S_IFREG, Kind.LINK: modes.S_IFLNK, Kind.OTHER: modes.
 
 
 @click.command()
-@click.argument("address", nargs=-1, required=True)
+@click.argument("address", nargs=-1)
 @click.option("-l", "long", is_flag=True, help="Modes, owners, sizes and times too.")
 @click.option("-h", "human", is_flag=True, help="With -l: sizes and times in human words.")
 @client_flags("recursive")
-def ls(options: Options, address: tuple[str, ...], long: bool, human: bool) -> int:
+def ls(options: Options, address: tuple[str, ...], long: bool, human: bool) -> Done:
     """List the directory at ADDRESS, or the file itself when it is one."""
-    sources = [address_of(text) for text in address]
+    sources = addresses_of(address)
     voice = voice_for("ls", options)
 
     async def work(session: Session) -> None:
-        for source in sources:
+        async for source in session.each(sources):
             await session.attempt(_list(session, source, long or human, human), path=source.path)
 
     return perform(options, voice, sources, work)
@@ -86,9 +86,9 @@ async def _entries(client: Client, path: str, recursive: bool) -> AsyncIterator[
 @click.command()
 @click.argument("address", nargs=-1, required=True)
 @client_flags()
-def stat(options: Options, address: tuple[str, ...]) -> int:
+def stat(options: Options, address: tuple[str, ...]) -> Done:
     """Show kind, size, time and mode of the name at ADDRESS, as far as the server tells them."""
-    sources = [address_of(text) for text in address]
+    sources = addresses_of(address)
     voice = voice_for("stat", options)
 
     async def show(session: Session, source: Address) -> None:
@@ -104,7 +104,7 @@ def stat(options: Options, address: tuple[str, ...]) -> int:
                 voice.line(f"{key + ':':<8} {value}")
 
     async def work(session: Session) -> None:
-        for source in sources:
+        async for source in session.each(sources):
             await session.attempt(show(session, source), path=source.path)
 
     return perform(options, voice, sources, work)

@@ -10,7 +10,8 @@ import click
 from ftlite.cli import report
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import Options, client_flags, flag
-from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, voice_for
+from ftlite.cli.surroundings import Pattern
 from ftlite.cli.targets import base_name, below, is_directory
 
 if TYPE_CHECKING:
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("address", nargs=-1, required=True)
 @client_flags("recursive", "dry_run")
-def rm(options: Options, address: tuple[str, ...]) -> int:
+def rm(options: Options, address: tuple[str, ...]) -> Done:
     """Remove the files at ADDRESS, with -r directories and all below them."""
-    sources = [address_of(text) for text in address]
+    sources = addresses_of(address)
     voice = voice_for("rm", options)
     for source in sources:
-        if not base_name(source.path):
+        if not isinstance(source, Pattern) and not base_name(source.path):
             raise click.UsageError(f"{source} names no file or directory that can be removed; write its path")
 
     async def work(session: Session) -> None:
-        for source in sources:
+        async for source in session.each(sources):
             await session.attempt(_remove(session, await session.client(source), source.path), path=source.path)
 
     return perform(options, voice, sources, work)
@@ -85,9 +86,9 @@ async def _remove_file(client: Client, path: str) -> None:
 @click.argument("address", nargs=-1, required=True)
 @flag("FTLITE", "-p", "--parents", is_flag=True, help="Make what leads there too; no error when it is there already.")
 @client_flags()
-def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> int:
+def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> Done:
     """Make the directories at ADDRESS."""
-    sources = [address_of(text) for text in address]
+    sources = addresses_of(address)
     voice = voice_for("mkdir", options)
 
     async def one(session: Session, source: Address) -> None:
@@ -98,7 +99,7 @@ def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> int:
         voice.detail(f"made {source.path}")
 
     async def work(session: Session) -> None:
-        for source in sources:
+        async for source in session.each(sources):
             await session.attempt(one(session, source), path=source.path)
 
     return perform(options, voice, sources, work)
@@ -108,7 +109,7 @@ def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> int:
 @click.argument("address")
 @click.argument("new")
 @client_flags()
-def mv(options: Options, address: str, new: str) -> int:
+def mv(options: Options, address: str, new: str) -> Done:
     """Rename what is at ADDRESS to NEW, on the same server.
 
     NEW is a path there, relative to the login directory unless it begins with '/', or an address of the same server.

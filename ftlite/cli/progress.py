@@ -1,4 +1,5 @@
-"""Bars on a terminal, drawn by rich on stderr; nowhere else anything at all. rich honours NO_COLOR."""
+"""What moves, told: bars on a terminal, drawn by rich on stderr, and elsewhere what heartbeats and `jobs` say of it.
+rich honours NO_COLOR."""
 
 from __future__ import annotations
 
@@ -7,44 +8,72 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from ftlite.cli.voice import Voice
 from ftlite.protocol.text import printable
 
 Step = Callable[[int, "int | None"], None]
 
 
 class Bars:
-    """A context manager under which `track` gives progress callbacks. With `shown` false they do nothing."""
+    """A context manager under which `track` gives progress callbacks, which keep `voice.under_way` up to date.
 
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
+    Args:
+        shown: draw them; by default where `voice` shows progress.
+    """
+
+    def __init__(self, voice: Voice, shown: bool | None = None) -> None:
+        self._voice = voice
+        self._shown = voice.shows_progress if shown is None else shown
         self._progress: Any = None
+        self._names: list[str] = []
 
     def __enter__(self) -> Bars:
         if self._shown:
             self._progress = _make()
             self._progress.start()
+            self._voice.hide_bars = self._hide
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        self._hide()
+        for name in self._names:
+            self._voice.under_way.pop(name, None)
 
-    def track(self, name: str) -> Step | None:
-        """A callback ``(bytes done, bytes in total or None)`` that moves a bar called `name`; None without bars."""
+    def _hide(self) -> None:
+        """Draw no more; what moves goes on."""
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            progress.stop()
+            self._voice.hide_bars = None
+
+    def track(self, name: str) -> Step:
+        """A callback ``(bytes done, bytes in total or None)`` that moves a bar called `name`."""
+        under_way = self._voice.under_way
+        self._names.append(name)
+        draw = self._bar(name)
+
+        def step(done: int, total: int | None) -> None:
+            under_way[name] = (done, total)
+            if self._progress is not None and draw is not None:
+                draw(done, total)
+
+        return step
+
+    def _bar(self, name: str) -> Step | None:
         progress = self._progress
         if progress is None:
             return None
         task = progress.add_task(printable(name), total=None)
         (bar,) = (one for one in progress.tasks if one.id == task)
 
-        def step(done: int, total: int | None) -> None:
+        def draw(done: int, total: int | None) -> None:
             if total != bar.total:  # that of a tree grows as it is walked; `update` would forget the speed then
                 bar.total, bar.finished_time, bar.finished_speed = total, None, None
             progress.update(task, completed=done)
 
-        return step
+        return draw
 
 
 def _make() -> Any:

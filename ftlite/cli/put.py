@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,9 @@ from ftlite.cli.exits import CliError
 from ftlite.cli.filters import Wanted, wanted
 from ftlite.cli.flags import TRANSFER, Options, client_flags, flag
 from ftlite.cli.progress import Bars
-from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.streams import from_stdin
+from ftlite.cli.surroundings import here
 from ftlite.cli.targets import STDIO, base_name, below, is_directory
 from ftlite.cli.voice import Voice
 from ftlite.protocol.entries import Entry, Kind
@@ -73,7 +74,7 @@ def put(
     merge: bool,
     replace: bool,
     failed: bool,
-) -> int:
+) -> Done:
     """Send LOCAL to ADDRESS. Several files, or an ADDRESS that is a directory, keep their own names.
 
     LOCAL may be '-' for stdin. With -r, ADDRESS is the name that the tree gets; where another tree stands already,
@@ -83,9 +84,12 @@ def put(
     The server shows a file under its name when it is there whole, and not before, if it is an ftlite; other servers
     differ.
     """
-    target = address_of(address)
     if merge and replace:
         raise click.UsageError("--merge and --replace exclude each other")
+    unnamed = not local and not failed and here().stands
+    if unnamed:
+        local, address = (address,), "."
+    target = address_of(address)
     terms = Terms(if_absent, merge, replace, parse_expected(expect) if expect else None)
     voice = voice_for("put", options)
     if failed:
@@ -95,15 +99,15 @@ def put(
     if not local:
         raise click.UsageError("Missing argument 'LOCAL...'")
     try:
-        sources = _sources(options, local, target, terms)
-    except OSError as error:
+        sources = _sources(options, here().locals(local), target, terms)
+    except (CliError, OSError) as error:
         voice.failed(error)
         return voice.close()
 
     async def work(session: Session) -> None:
         client = await session.client(target)
         for source in sources:
-            one = _put_one(session, client, source, target.path, terms, several=len(sources) > 1)
+            one = _put_one(session, client, source, target.path, terms, several=unnamed or len(sources) > 1)
             await session.attempt(one, local=str(source.path))
 
     return perform(options, voice, [target], work)
@@ -117,7 +121,7 @@ async def _mark_failed(session: Session, target: Address) -> None:
     session.voice.say(f"{target.path}: marked as failed")
 
 
-def _sources(options: Options, local: tuple[str, ...], target: Address, terms: Terms) -> list[Source]:
+def _sources(options: Options, local: Sequence[str], target: Address, terms: Terms) -> list[Source]:
     """What is to be sent. Refuses what cannot work before anything connects; OSError for what is not there."""
     if terms.expect and (len(local) > 1 or options.recursive):
         raise click.UsageError("--expect is about one file; put files one by one to state a digest for each")
@@ -220,7 +224,7 @@ async def _put_tree(session: Session, client: Client, source: Source, path: str,
         _dry_run(voice, source.path, path, files(voice, source.path, keep))
         return
     started = time.monotonic()
-    with Bars(voice.shows_progress) as bars:
+    with Bars(voice) as bars:
         done = await client.put_tree(
             source.path,
             path,
@@ -289,13 +293,13 @@ async def _put_file(session: Session, client: Client, source: Source, path: str,
         voice.say(f"would put {source.path} to {path}")
         voice.event("would-put", local=str(source.path), path=path, size=source.size)
         return
-    typed = source.stream and sys.stdin.isatty()  # a bar would be drawn over what is typed
-    with Bars(voice.shows_progress and not typed) as bars:
+    typed = source.stream and voice.stdin is None and sys.stdin.isatty()  # a bar would be drawn over what is typed
+    with Bars(voice, False if typed else None) as bars:
         step = bars.track(base_name(path))
         expect = ":".join(terms.expect) if terms.expect else None
         if source.stream:
             result = await client.put_stream(
-                from_stdin(), path, progress=step, if_absent=terms.if_absent, expect=expect
+                from_stdin(voice), path, progress=step, if_absent=terms.if_absent, expect=expect
             )
         else:
             result = await client.put(

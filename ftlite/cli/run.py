@@ -28,9 +28,13 @@ def run(name: str, module: str, attribute: str, arguments: Sequence[str]) -> int
     before = _on_terminate(_raise_terminated)
     try:
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        code = command.main(args=list(arguments), prog_name=program, standalone_mode=False)
+        done = command.main(args=list(arguments), prog_name=program, standalone_mode=False)
+        if type(done).__name__ == "Action":  # by its name, for its module is not imported before a command needs it
+            from ftlite.cli.session import run_action
+
+            done = run_action(done)
         sys.stdout.flush()
-        return code if isinstance(code, int) else exits.OK
+        return done if isinstance(done, int) else exits.OK
     except click.exceptions.Abort:
         return exits.INTERRUPTED
     except click.ClickException as error:

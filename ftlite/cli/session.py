@@ -1,65 +1,147 @@
-"""From options to connected clients: runs a command's work under Trio, with signals, and closes what was opened."""
+"""From options to connected clients: carries out what a command is to do, under Trio, with signals, and closes what was
+opened."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
-import click
+from attrs import frozen
 
-from ftlite.cli import exits, places
-from ftlite.cli.credentials import Login, find_login
+from ftlite.cli import exits
 from ftlite.cli.flags import Options
-from ftlite.cli.proxies import proxy_for
+from ftlite.cli.servers import Logins, Servers
+from ftlite.cli.surroundings import Pattern, address_of, addresses_of, here
 from ftlite.cli.voice import Voice
 
 if TYPE_CHECKING:
     from ftlite.client import Client
     from ftlite.client.address import Address
 
+__all__ = ["Action", "Done", "Session", "address_of", "addresses_of", "carry_out", "perform", "run_action", "voice_for"]
+
 Work = Callable[["Session"], Awaitable[None]]
 
 
-def address_of(text: str) -> Address:
-    """Parse an address from argv; what is wrong with it is a usage error."""
-    from ftlite.client.address import parse_address
-    from ftlite.client.errors import ClientError
+@frozen
+class Action:
+    """What a command is to do, once its words are understood: `work` with a session that can reach `addresses`."""
 
-    try:
-        return parse_address(text)
-    except ClientError as error:
-        raise click.UsageError(str(error)) from None
+    options: Options
+    voice: Voice
+    addresses: tuple[Address, ...]
+    work: Work
+
+
+#: What a command comes to: its exit code, or what is left to be carried out by whoever called it.
+Done = int | Action
+
+
+def perform(options: Options, voice: Voice, addresses: Iterable[Address | Pattern], work: Work) -> Action:
+    """The last line of a command: `work` is to be done with a session that can reach `addresses`."""
+    plain = tuple(one.at if isinstance(one, Pattern) else one for one in addresses)
+    return Action(options, voice, plain, work)
 
 
 def voice_for(command: str, options: Options) -> Voice:
-    """The voice that `options` ask for."""
-    return Voice(command, quiet=options.quiet, verbose=options.verbose, json_lines=options.json)
+    """The voice that `options` ask for, here."""
+    place = here()
+    return Voice(
+        command,
+        quiet=options.quiet or not place.remarks,
+        verbose=options.verbose,
+        json_lines=options.json,
+        out=place.out,
+        stdin=place.stdin,
+        foreground=place.foreground,
+        sums_up=place.sums_up,
+    )
 
 
-def perform(options: Options, voice: Voice, addresses: list[Address], work: Work) -> int:
-    """Do `work` with a session that can reach `addresses`; tell what went wrong; the exit code.
+def run_action(action: Action) -> int:
+    """Carry out `action` in a loop of its own; tell what went wrong; the exit code.
 
     Passwords are found before anything connects, since asking for one must not stop a running loop.
     """
     import trio
 
+    voice = action.voice
     try:
-        session = Session(options, voice, addresses)
-        stopped = trio.run(_with_signals, session, work)
+        logins = Logins()
+        for address in action.addresses:
+            logins.know(address, action.options, voice)
+        stopped = trio.run(_with_signals, logins, action)
         if stopped is not None:
             voice.stopped(128 + stopped)
     except Exception as error:
-        if all(isinstance(leaf, BrokenPipeError) for leaf in exits.leaves(error)):
-            raise BrokenPipeError from error
-        voice.failed(error)
+        _failed(voice, error)
     return voice.close()
 
 
-async def _with_signals(session: Session, work: Work) -> int | None:
-    """Run `work`; the number of the signal that cut it short, or None. A second signal ends the process at once."""
+def _failed(voice: Voice, error: Exception) -> None:
+    if all(isinstance(leaf, BrokenPipeError) for leaf in exits.leaves(error)):
+        raise BrokenPipeError from error
+    voice.failed(error)
+
+
+async def carry_out(action: Action, servers: Servers) -> int:
+    """Carry out `action` with servers that outlive it; tell what went wrong; the exit code.
+
+    Raises:
+        BrokenPipeError: whoever read the output is gone.
+    """
+    import trio
+
+    voice, options = action.voice, action.options
+    try:
+        for address in action.addresses:
+            if not servers.logins.knows(address, options):
+                await trio.to_thread.run_sync(servers.logins.know, address, options, voice, abandon_on_cancel=True)
+        await _work(action, servers)
+    except Exception as error:
+        _failed(voice, error)
+    return voice.close()
+
+
+async def _work(action: Action, servers: Servers) -> None:
+    import trio
+
+    voice, options = action.voice, action.options
+    limit = options.max_time if options.max_time is not None else float("inf")
+    async with _telling(voice):
+        with trio.move_on_after(limit) as clock:
+            await action.work(Session(options, voice, servers))
+    if clock.cancelled_caught:
+        what = action.addresses[0].host if action.addresses else voice.command
+        raise exits.CliError("TIMEOUT", f"{what}: not done within {limit:g} s; raise --max-time, or resume")
+
+
+@contextlib.asynccontextmanager
+async def _telling(voice: Voice) -> AsyncIterator[None]:
+    """Within this, what is under way is told every 30 s where no bars show it."""
+    import trio
+
+    from ftlite.client.nursery import open_plain_nursery
+
+    async def beat() -> None:
+        while True:
+            await trio.sleep(HEARTBEAT)
+            voice.heartbeat()
+
+    async with open_plain_nursery() as nursery:
+        nursery.start_soon(beat)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+HEARTBEAT = 30.0  # seconds
+
+
+async def _with_signals(logins: Logins, action: Action) -> int | None:
+    """Carry out `action`; the number of the signal that cut it short, or None. A second ends the process at once."""
     import trio
 
     caught: list[int] = []
@@ -78,38 +160,39 @@ async def _with_signals(session: Session, work: Work) -> int | None:
         scope = trio.CancelScope()
         await watchers.start(watch, scope)
         with scope:
-            async with session:
-                await work(session)
+            async with Servers(logins) as servers:
+                await _work(action, servers)
         watchers.cancel_scope.cancel()
     return caught[0] if scope.cancelled_caught else None
 
 
 class Session:
-    """Gives a connected client for an address, one for each server, and closes them all in the end."""
+    """What a command's work has: its options, its voice, and a connected client for each server."""
 
-    def __init__(self, options: Options, voice: Voice, addresses: list[Address]) -> None:
+    def __init__(self, options: Options, voice: Voice, servers: Servers) -> None:
         self.options = options
         self.voice = voice
-        self._logins: dict[tuple[object, ...], Login] = {}
-        self._clients: dict[tuple[object, ...], Client] = {}
-        self._stack = contextlib.AsyncExitStack()
-        for address in addresses:
-            if _server(address) not in self._logins:
-                self._logins[_server(address)] = find_login(options, address.user, address.host, voice.warn)
-
-    async def __aenter__(self) -> Session:
-        await self._stack.__aenter__()
-        return self
-
-    async def __aexit__(self, *details: object) -> bool | None:
-        return await self._stack.__aexit__(*details)  # type: ignore[arg-type]
+        self._servers = servers
 
     async def client(self, address: Address) -> Client:
         """The client for the server of `address`, connected at the first call. ClientError as `connect` raises it."""
-        server = _server(address)
-        if server not in self._clients:
-            self._clients[server] = await self._stack.enter_async_context(self._connect(address, self._logins[server]))
-        return self._clients[server]
+        return await self._servers.client(address, self.options, self.voice)
+
+    async def each(self, addresses: Iterable[Address | Pattern]) -> AsyncIterator[Address]:
+        """The addresses, each pattern replaced by what it matches, in the order of their names.
+
+        Raises:
+            CliError: NOT_FOUND: nothing matches.
+            ClientError: as `client` and `list` raise it.
+        """
+        for one in addresses:
+            if not isinstance(one, Pattern):
+                yield one
+                continue
+            from ftlite.cli.patterns import matches
+
+            async for found in matches(await self.client(one.at), one.at):
+                yield found
 
     async def attempt(self, action: Awaitable[None], **fields: str) -> None:
         """Await `action`; a failure that concerns its thing alone is told with `fields`, and the next may be tried.
@@ -127,37 +210,3 @@ class Session:
             self.voice.failed(error, **fields)
         except (exits.CliError, FileNotFoundError, PermissionError) as error:
             self.voice.failed(error, **fields)
-
-    @contextlib.asynccontextmanager
-    async def _connect(self, address: Address, login: Login) -> AsyncIterator[Client]:
-        from ftlite.client import KnownServers, connect
-
-        options = self.options
-        by_name = options.pin is not None or options.cacert is not None
-        async with connect(
-            address,
-            user=login.user,
-            password=login.password,
-            account=login.account,
-            port=options.port,
-            tls=options.tls,
-            cacert=options.cacert,
-            pin=options.pin,
-            trust=None if by_name else KnownServers(places.known_servers(), accept_new=options.accept_new),
-            connect_timeout=options.connect_timeout,
-            stall_timeout=options.stall_timeout,
-            max_time=options.max_time,
-            retries=options.retries,
-            connections=options.parallel,
-            limit_rate=options.limit_rate,
-            require=options.require,
-            notice=self.voice.warn,
-            dialect=options.dialect,
-            digest=options.digest,
-            proxy=proxy_for(address.host, options.port or address.effective_port, os.environ),
-        ) as client:
-            yield client
-
-
-def _server(address: Address) -> tuple[object, ...]:
-    return (address.scheme, address.host.lower(), address.port, address.user)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from ftlite.cli.voice import Voice
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def to_stdout(client: Client, path: str, voice: Voice) -> Transferred:
     """Write the remote file `path` to stdout as it comes. ClientError when it does not come whole."""
-    _widen(sys.stdout)
+    _widen(voice.out)
 
     def write(block: memoryview) -> None:
         try:
@@ -28,17 +28,18 @@ async def to_stdout(client: Client, path: str, voice: Voice) -> Transferred:
     return await client.get_stream(path, write)
 
 
-def from_stdin() -> Callable[[int], bytes]:
+def from_stdin(voice: Voice) -> Callable[[int], bytes]:
     """What gives the next bytes of stdin, so many at most; none at its end. It blocks."""
-    _widen(sys.stdin)
+    stream = voice.stdin if voice.stdin is not None else sys.stdin
+    _widen(stream)
 
     def read(most: int) -> bytes:
-        return os.read(sys.stdin.fileno(), most)
+        return os.read(stream.fileno(), most)
 
     return read
 
 
-def _widen(stream: TextIO) -> None:
+def _widen(stream: TextIO | BinaryIO) -> None:
     from ftlite.movers import widen
 
     with suppress(OSError, ValueError):  # it stands for no descriptor

@@ -27,10 +27,8 @@ def below(path: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}" if path else name
 
 
-def local_target(local: Path | None, name: str) -> Path:
+def local_target(local: Path, name: str) -> Path:
     """Where something called `name` goes: into `local` when that is a directory, else `local` itself."""
-    if local is None:
-        return Path(name)
     return local / name if local.is_dir() else local
 
 

@@ -11,7 +11,8 @@ import json
 import sys
 import time
 import traceback
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO, TextIO
 
 from ftlite.cli import exits
 from ftlite.protocol.text import encode, printable
@@ -25,10 +26,28 @@ class Voice:
         quiet: nothing on stderr but errors.
         verbose: 1: a line for each file; 2: tracebacks for errors nobody foresaw.
         json_lines: events on stdout, and a summary as the last one.
+        out, stdin: instead of the process's; `out` is a text stream over a binary one, as stdout is.
+        foreground: somebody looks on: bars may be drawn.
+        sums_up: the last event is a summary; else whoever runs several commands writes one for all.
     """
 
-    def __init__(self, command: str, *, quiet: bool = False, verbose: int = 0, json_lines: bool = False) -> None:
+    def __init__(
+        self,
+        command: str,
+        *,
+        quiet: bool = False,
+        verbose: int = 0,
+        json_lines: bool = False,
+        out: TextIO | None = None,
+        stdin: BinaryIO | None = None,
+        foreground: bool = True,
+        sums_up: bool = True,
+    ) -> None:
         self.command = command
+        self.foreground = foreground
+        self._out = out
+        self.stdin = stdin
+        self._sums_up = sums_up
         self.quiet = quiet
         self.verbose = verbose
         self.json = json_lines
@@ -37,11 +56,29 @@ class Voice:
         self.moved = 0  #: bytes moved
         self.verified: str | None = None  #: the least of what was verified
         self.failures: list[exits.Told] = []
+        self.hide_bars: Callable[[], None] | None = None  #: takes the bars off the terminal, while there are any
+        self.under_way: dict[str, tuple[int, int | None]] = {}  #: what moves now: bytes so far, and in total
+
+    @property
+    def out(self) -> TextIO:
+        """Where data and events go."""
+        return self._out if self._out is not None else sys.stdout
 
     @property
     def shows_progress(self) -> bool:
         """Whether bars are wanted: a terminal is there to draw on, and nobody asked for silence."""
-        return sys.stderr.isatty() and not self.quiet
+        return self.foreground and sys.stderr.isatty() and not self.quiet
+
+    def heartbeat(self) -> None:
+        """A line on what moves, for logs; nothing where bars show it."""
+        if self.shows_progress:
+            return
+        for name, (done, total) in self.under_way.items():
+            import humanize
+
+            whole = f" of {humanize.naturalsize(total)}" if total is not None else ""
+            self.say(f"ftlite {self.command}: {name}: {humanize.naturalsize(done)}{whole} so far")
+            self.event("progress", name=name, bytes=done, total=total)
 
     # What people read, on stderr.
     def say(self, text: str) -> None:
@@ -67,26 +104,26 @@ class Voice:
     # What was asked for, on stdout.
     def line(self, text: str) -> None:
         """One line of data; exact in a pipe, escaped on a terminal. Not for --json."""
-        if sys.stdout.isatty():
-            sys.stdout.write(printable(text) + "\n")
+        if self.out.isatty():
+            self.out.write(printable(text) + "\n")
         else:
             self.data(encode(text) + b"\n")
 
     def data(self, block: bytes | bytearray | memoryview) -> None:
         """Bytes as they are. Blocks when the reader is slow: call it from a worker for more than a line."""
-        sys.stdout.flush()
-        sys.stdout.buffer.write(block)
-        sys.stdout.buffer.flush()
+        self.out.flush()
+        self.out.buffer.write(block)
+        self.out.buffer.flush()
 
-    def event(self, name: str, **fields: Any) -> None:
+    def event(self, name: str, /, **fields: Any) -> None:
         """One JSON line, where JSON is wanted; fields that are None are left out."""
         if self.json:
             record: dict[str, Any] = {"event": name}
             for key, value in fields.items():
                 if value is not None:
                     record.update(_json_field(key, value))
-            sys.stdout.write(json.dumps(record) + "\n")
-            sys.stdout.flush()
+            self.out.write(json.dumps(record) + "\n")
+            self.out.flush()
 
     # What became of it.
     def succeeded(self, count: int = 1, *, moved: int = 0, verified: str | None = None) -> None:
@@ -116,12 +153,13 @@ class Voice:
     def close(self) -> int:
         """Write the summary; the exit code of it all: the one that all failures share, 8 when only some failed."""
         code = self._code()
+        if not self._sums_up:
+            return code
         self.event(
             "summary", command=self.command, ok=code == exits.OK, exit=code, done=self.done, failed=len(self.failures),
             bytes=self.moved, verified=self.verified, seconds=round(time.monotonic() - self.started, 3),
         )  # fmt: skip
         return code
-
 
     def _code(self) -> int:
         codes = {told.code for told in self.failures}

@@ -6,7 +6,7 @@ import click
 
 from ftlite.cli.flags import Options, client_flags, duration, flag
 from ftlite.cli.look import utc
-from ftlite.cli.session import Session, address_of, perform, voice_for
+from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.targets import is_directory
 
 
@@ -16,7 +16,7 @@ from ftlite.cli.targets import is_directory
 @flag("FTLITE", "--timeout", type=duration, metavar="TIME", default=60.0, help="At most so long; 60s unless given.")
 @flag("FTLITE", "--since", metavar="VERSION", help="Something else than this, which an earlier wait told with --json.")
 @flag("FTLITE", "--any", "any_directory", is_flag=True, help="Let any directory count, not only a tree that was put.")
-def wait(options: Options, address: str, timeout: float, since: str | None, any_directory: bool) -> int:
+def wait(options: Options, address: str, timeout: float, since: str | None, any_directory: bool) -> Done:
     """Wait until something is published at ADDRESS; at once, when it stands there already.
 
     Exit code 6 when it does not come in time, 11 when its producer said that it failed (ftlite put --failed).

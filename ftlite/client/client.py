@@ -7,6 +7,7 @@ a single one, and run as many at once as the server allows. The face is the same
 
 from __future__ import annotations
 
+import copy
 import posixpath
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -25,7 +26,8 @@ from ftlite.client.native import wait as native_wait
 from ftlite.client.pool import Pool
 from ftlite.client.session import Session
 from ftlite.client.streaming import Streaming
-from ftlite.client.terms import Progress, Terms, Transferred
+from ftlite.client.success import Verified
+from ftlite.client.terms import Progress, Terms, Transferred, make_terms
 from ftlite.client.tree import OnFile, TreeReport, Wanted
 from ftlite.protocol.entries import Entry, Kind
 from ftlite.protocol.errors import BadFacts
@@ -42,6 +44,7 @@ class Client(Streaming):
         address: where; its path is the caller's to use.
         greeting, features, secured: of the first session.
         native: whether it speaks the native dialect.
+        connections: how much of a tree moves at once.
         terms: how files move unless a call says otherwise.
     """
 
@@ -64,6 +67,29 @@ class Client(Streaming):
         self.retries = retries
         self.notice = notice
         self.pool = pool
+        self.connections = pool.most
+
+    def working(
+        self,
+        *,
+        connections: int,
+        limit_rate: int,
+        require: Verified | str | None,
+        digest: str,
+        retries: int,
+        notice: Callable[[str], None] | None,
+    ) -> Client:
+        """This client under other terms, on the same sessions; the arguments are those of `connect`.
+
+        Raises:
+            ClientError: USAGE.
+        """
+        other = copy.copy(self)
+        other.terms = make_terms(require=require, limit_rate=limit_rate, digest=digest)
+        other.retries, other.notice = retries, notice
+        self.pool.widen(connections)
+        other.connections = connections
+        return other
 
     async def run(self, operation: Callable[[Session], Awaitable[T]]) -> T:
         """One operation on a session of its own, retried on a fresh one while its failure is transient."""

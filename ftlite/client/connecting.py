@@ -13,7 +13,6 @@ from attrs import define, evolve
 
 from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.client import Client
-from ftlite.client.digests import hasher
 from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.login import Dialect, Target, open_session
 from ftlite.client.nursery import open_plain_nursery
@@ -21,10 +20,9 @@ from ftlite.client.pool import Pool
 from ftlite.client.retry import retrying
 from ftlite.client.session import Session
 from ftlite.client.success import Verified
-from ftlite.client.terms import Terms
+from ftlite.client.terms import make_terms
 from ftlite.client.trust import KnownServers, Trust, parse_pin, server_name
 from ftlite.config.tlsmode import TlsMode
-from ftlite.movers import Pace
 from ftlite.net.proxy import Proxy, parse_proxy
 
 _ANONYMOUS = "anonymous"
@@ -85,9 +83,7 @@ async def connect(
         connect_timeout=connect_timeout, stall_timeout=stall_timeout, proxy=_proxy(proxy),
         dialect=_dialect(dialect), spares=spares,
     )  # fmt: skip
-    terms = Terms(
-        require=_verified(require), pace=Pace(limit_rate) if limit_rate else None, algorithm=_algorithm(digest)
-    )
+    terms = make_terms(require=require, limit_rate=limit_rate, digest=digest)
     deadline = math.inf if max_time is None else trio.current_time() + max_time
     with trio.CancelScope(deadline=deadline) as clock:
         async with open_plain_nursery() as nursery:
@@ -205,13 +201,6 @@ def _dialect(dialect: Dialect | str | None) -> Dialect | None:
         raise ClientError(Outcome.USAGE, f"{dialect!r} is no dialect", remedy="use stock or native") from None
 
 
-def _algorithm(name: str) -> str:
-    if name not in ("sha256", "blake3"):
-        raise ClientError(Outcome.USAGE, f"transfers are not verified by {name!r}", remedy="use sha256 or blake3")
-    hasher(name)  # whether it can be had here is better told before anything connects
-    return name
-
-
 def _proxy(proxy: Proxy | str | None) -> Proxy | None:
     try:
         return parse_proxy(proxy) if isinstance(proxy, str) else proxy
@@ -231,15 +220,6 @@ def _tls_mode(tls: TlsMode | str, scheme: Scheme) -> TlsMode:
             )
         return TlsMode.REQUIRED
     return mode
-
-
-def _verified(require: Verified | str | None) -> Verified | None:
-    if require is None:
-        return None
-    try:
-        return Verified(require)
-    except ValueError:
-        raise ClientError(Outcome.USAGE, f"{require!r} is no verification", remedy="use digest, size or none") from None
 
 
 async def _first(pool: Pool, retries: int, notice: Callable[[str], None] | None) -> Session:

@@ -26,6 +26,7 @@ class Pool:
     def __init__(self, opener: Opener, most: int) -> None:
         self.most = most
         self._opener = opener
+        self._refused = False
         self._idle: list[Session] = []
         self._live: set[Session] = set()
         self._slots = trio.Semaphore(most)
@@ -34,6 +35,14 @@ class Pool:
         self._lanes = trio.Semaphore(0)  # of the shared session
         self._width = 0
         self._opening = trio.Lock()
+
+    def widen(self, most: int) -> None:
+        """Allow `most` sessions at once, if that is more than were allowed; not where the server refused some."""
+        if self._refused:
+            return
+        for _ in range(most - self.most):
+            self._slots.release()
+        self.most = max(most, self.most)
 
     @asynccontextmanager
     async def lease(self, *, stock: bool = False) -> AsyncIterator[Session]:
@@ -83,6 +92,7 @@ class Pool:
                     slots.release()
                     raise
                 self.most -= 1  # the slot is not given back
+                self._refused = True
             except BaseException:
                 slots.release()
                 raise

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from ftlite.client.digests import hasher
+from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.session import Session
 from ftlite.client.success import Verified
 from ftlite.client.transfer import Active
@@ -90,3 +92,19 @@ class Terms:
                 self.progress(active.offset + count, total)
 
         return Flow(stall=session.stall, pace=self.pace, on_moved=moved)
+
+
+def make_terms(*, require: Verified | str | None, limit_rate: int, digest: str) -> Terms:
+    """`Terms` from what `connect` takes.
+
+    Raises:
+        ClientError: USAGE: no such verification or digest, or the digest cannot be made here.
+    """
+    if digest not in ("sha256", "blake3"):
+        raise ClientError(Outcome.USAGE, f"transfers are not verified by {digest!r}", remedy="use sha256 or blake3")
+    hasher(digest)  # whether it can be had here is better told before anything connects
+    try:
+        least = Verified(require) if require is not None else None
+    except ValueError:
+        raise ClientError(Outcome.USAGE, f"{require!r} is no verification", remedy="use digest, size or none") from None
+    return Terms(require=least, pace=Pace(limit_rate) if limit_rate else None, algorithm=digest)

@@ -156,7 +156,7 @@ async def _at_work(client: Client, ledger: _Ledger, walk: Callable[[_Queue], Awa
                 nursery.cancel_scope.cancel()
 
     async with open_plain_nursery() as nursery:
-        for _ in range(client.pool.most):
+        for _ in range(min(client.connections, client.pool.most)):
             nursery.start_soon(work)
         async with send:
             await walk(send.send)

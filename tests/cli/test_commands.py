@@ -54,7 +54,7 @@ def test_put_and_get_a_file_with_its_time_and_mode(at: Served, spot: str, ftlite
     source.chmod(0o754)
     os.utime(source, (1_600_000_000, 1_600_000_000))
     put = ftlite("put", "a b.bin", at.url(f"{spot}/"))
-    assert (put.code, put.out) == (0, "")
+    assert (put.code, put.out) == (0, ""), put.err
     assert "a b.bin" in put.err
     assert "verified: " in put.err
     got = ftlite("get", at.url(f"{spot}/a%20b.bin"), "back.bin")

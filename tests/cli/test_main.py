@@ -104,7 +104,7 @@ def test_an_unforeseen_error_is_a_sentence_and_a_traceback_only_when_asked_for(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("ftlite.cli.look.address_of", broken)
+    monkeypatch.setattr("ftlite.cli.look.addresses_of", broken)
     quiet = ftlite("ls", "a:b")
     assert (quiet.code, quiet.err.count("\n")) == (1, 1)
     assert "unexpected RuntimeError: boom" in quiet.err

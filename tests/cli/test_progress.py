@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from ftlite.cli.progress import Bars
+from ftlite.cli.voice import Voice
 
 
-def test_without_a_terminal_there_is_nothing_to_tell() -> None:
-    with Bars(False) as bars:
-        assert bars.track("file") is None
+def test_without_bars_it_is_known_what_moves() -> None:
+    voice = Voice("get")
+    with Bars(voice, False) as bars:
+        bars.track("file")(1, 2)
+        assert voice.under_way == {"file": (1, 2)}
+    assert not voice.under_way
+
+
+def test_bars_may_be_taken_away_while_it_moves() -> None:
+    voice = Voice("get")
+    with Bars(voice, True) as bars:
+        step = bars.track("file")
+        assert voice.hide_bars is not None
+        voice.hide_bars()
+        step(2, 2)
+        assert voice.under_way == {"file": (2, 2)}
+        assert voice.hide_bars is None
+
+
+def test_a_heartbeat_says_what_moves(capfd: pytest.CaptureFixture[str]) -> None:
+    voice = Voice("get", json_lines=True)
+    with Bars(voice, False) as bars:
+        bars.track("file")(5_000, 10_000)
+        voice.heartbeat()
+    out, err = capfd.readouterr()
+    assert err == "ftlite get: file: 5.0 kB of 10.0 kB so far\n"
+    assert json.loads(out) == {"event": "progress", "name": "file", "bytes": 5_000, "total": 10_000}
 
 
 def test_a_tree_that_is_still_being_walked_has_a_speed() -> None:
-    with Bars(True) as bars:
+    with Bars(Voice("get"), True) as bars:
         step = bars.track("tree")
-        assert step is not None
         for files in range(1, 20):
             step(files * 10, files * (10 if files == 10 else 20))  # once all that is known is done
         (bar,) = bars._progress.tasks
@@ -23,9 +51,8 @@ def test_a_tree_that_is_still_being_walked_has_a_speed() -> None:
 
 
 def test_a_stream_has_no_total() -> None:
-    with Bars(True) as bars:
+    with Bars(Voice("get"), True) as bars:
         step = bars.track("-")
-        assert step is not None
         step(1, None)
         step(2, None)
         (bar,) = bars._progress.tasks

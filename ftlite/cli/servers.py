@@ -1,0 +1,130 @@
+"""The servers that commands talk to: how to log in there, and one connected client for each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from ftlite.cli import places
+from ftlite.cli.credentials import Login, find_login
+from ftlite.cli.flags import Options
+from ftlite.cli.proxies import proxy_for
+from ftlite.cli.voice import Voice
+
+if TYPE_CHECKING:
+    import trio
+
+    from ftlite.client import Client
+    from ftlite.client.address import Address
+
+
+class Logins:
+    """How to log in to the servers that a command talks to."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], Login] = {}
+
+    def knows(self, address: Address, options: Options) -> bool:
+        """Whether `know` was called for it."""
+        return _server(address, options) in self._found
+
+    def know(self, address: Address, options: Options, voice: Voice) -> None:
+        """Find out how to log in. May run a command or ask on the terminal, so it blocks. CliError as `find_login`."""
+        server = _server(address, options)
+        if server not in self._found:
+            self._found[server] = find_login(options, address.user, address.host, voice.warn)
+
+    def of(self, address: Address, options: Options) -> Login:
+        """The login that `know` found."""
+        return self._found[_server(address, options)]
+
+
+class Servers:
+    """A client for each server that is talked to, closed when the scope ends.
+
+    One that is asked for with other terms of connecting (another port, another pin) is another server.
+    """
+
+    def __init__(self, logins: Logins) -> None:
+        import trio
+
+        self.logins = logins
+        self._clients: dict[tuple[object, ...], Client] = {}
+        self._opening = trio.Lock()
+        self._leaving = trio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Servers:
+        from ftlite.client.nursery import open_plain_nursery
+
+        self._nursery = await self._stack.enter_async_context(open_plain_nursery())
+        return self
+
+    async def __aexit__(self, *details: object) -> bool | None:
+        self._leaving.set()
+        return await self._stack.__aexit__(*details)  # type: ignore[arg-type]
+
+    async def client(self, address: Address, options: Options, voice: Voice) -> Client:
+        """The client for a server that is known, connected at the first call. It works by `options`, and tells `voice`.
+
+        Raises:
+            ClientError: as `connect` raises it.
+        """
+        server = _server(address, options)
+        async with self._opening:
+            held = self._clients.get(server)
+            if held is None:
+                login = self.logins.of(address, options)
+                self._clients[server] = await self._nursery.start(self._hold, address, login, options, voice)
+                return self._clients[server]
+        return held.working(
+            connections=options.parallel,
+            limit_rate=options.limit_rate,
+            require=options.require,
+            digest=options.digest,
+            retries=options.retries,
+            notice=voice.warn,
+        )
+
+    async def _hold(
+        self, address: Address, login: Login, options: Options, voice: Voice,
+        task_status: trio.TaskStatus[Client],
+    ) -> None:  # fmt: skip
+        """Keep a connection for everybody who asks, in a task of its own: whoever asks first may end first."""
+        async with _connect(address, login, options, voice) as client:
+            task_status.started(client)
+            await self._leaving.wait()
+
+
+def _connect(
+    address: Address, login: Login, options: Options, voice: Voice
+) -> contextlib.AbstractAsyncContextManager[Client]:
+    from ftlite.client import KnownServers, connect
+
+    by_name = options.pin is not None or options.cacert is not None
+    return connect(
+        address,
+        user=login.user,
+        password=login.password,
+        account=login.account,
+        port=options.port,
+        tls=options.tls,
+        cacert=options.cacert,
+        pin=options.pin,
+        trust=None if by_name else KnownServers(places.known_servers(), accept_new=options.accept_new),
+        connect_timeout=options.connect_timeout,
+        stall_timeout=options.stall_timeout,
+        retries=options.retries,
+        connections=options.parallel,
+        limit_rate=options.limit_rate,
+        require=options.require,
+        notice=voice.warn,
+        dialect=options.dialect,
+        digest=options.digest,
+        proxy=proxy_for(address.host, options.port or address.effective_port, os.environ),
+    )
+
+
+def _server(address: Address, options: Options) -> tuple[object, ...]:
+    return (address.scheme, address.host.lower(), address.port, address.user, options.connecting)
