@@ -128,7 +128,7 @@ def _print(results: Results, names: list[str]) -> None:
 def _publish(results: Results) -> None:
     """Everything that is known, in docs/."""
     page = DOCS / "performance.md"
-    report.write(page, report.circumstances(results), "circumstances")
+    report.write(page, report.circumstances(results), "where")
     report.write(page, report.table(results.rows(*MEASURES)))
     report.write(page, report.others_table(results.rows(*OTHERS)), "natively")
     report.write(page, report.configurations(results), "configurations")

@@ -75,6 +75,8 @@ def _draw(path: Path, paint: Callable[[Any], bool], height: float = 3.2) -> bool
 
 def _curve(axes: Any, curve: _Curve, points: list[Row]) -> bool:
     names = list(dict.fromkeys(name for row in points for name in row.values))
+    if not names:
+        return False
     for name in names:
         line = [(row.at, row.values[name]) for row in points if name in row.values]
         axes.plot(*zip(*line, strict=True), marker="o", markersize=3, label=name, color=_COLOURS.get(name),
@@ -85,7 +87,7 @@ def _curve(axes: Any, curve: _Curve, points: list[Row]) -> bool:
     axes.set_title(curve.title)
     axes.set_xlabel(curve.along)
     axes.legend(fontsize=7)
-    return bool(names)
+    return True
 
 
 def _ratios(axes: Any, rows: list[Row]) -> bool:

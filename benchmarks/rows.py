@@ -180,6 +180,8 @@ def tolerated(troubles: dict[str, str], name: str, patience: float) -> Iterator[
         with limited(patience):
             yield
     except Exception as error:
+        if _deadlines and time.monotonic() >= min(_deadlines):  # it was the whole that took too long
+            raise
         troubles[name] = described(error)
 
 

@@ -67,10 +67,8 @@ class Watch(trio.abc.Instrument):
             _keep(self._waited, passed - used, task)
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _BLOCKING and threading.get_ident() == self._loop:
-            frame = sys._getframe(1)
-            where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-            self._blocking[f"{event} at {where}"] += 1
+        if event in _BLOCKING and threading.get_ident() == self._loop and not _in_memory(event, arguments):
+            self._blocking[f"{event} at {_caller()}"] += 1
 
     def collected(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
@@ -92,6 +90,20 @@ class Watch(trio.abc.Instrument):
         beside.write_text(json.dumps(seen))
         beside.replace(self._found)
         self._forget()
+
+
+def _in_memory(event: str, arguments: tuple[Any, ...]) -> bool:
+    """What /proc shows is on no disk: what a descriptor of ours holds already, and the kernel's own words."""
+    return event == "open" and not isinstance(arguments[0], int) and os.fsdecode(arguments[0]).startswith("/proc/")
+
+
+def _caller() -> str:
+    """The innermost line of ftlite's own on the stack, else of whatever there is."""
+    frame = innermost = sys._getframe(2)
+    while frame is not None and "/ftlite/" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    frame = frame or innermost
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def _keep(most: list[tuple[float, str]], seconds: float, task: trio.lowlevel.Task) -> None:
