@@ -13,7 +13,7 @@ from attrs import define, frozen
 
 from tests.peers.certificate import Certificate, make_certificate
 from tests.peers.process import alive
-from tests.peers.servers import SERVERS, Running, Tls, aioftp
+from tests.peers.servers import CONFORMANCE, Running, Tls, ftlite_server
 
 #: Order of columns; the last is ours.
 NAMES = ("vsftpd", "proftpd", "pureftpd", "pyftpdlib", "aioftp", "ftlite")
@@ -24,7 +24,6 @@ SMALL_SIZE = 4096
 
 # One address plays all clients here, which the defaults rightly refuse.
 _OURS = "[limits]\nsessions_per_address = 100000\nsessions_per_user = 100000\n"
-_STARTERS = {**SERVERS, "aioftp": aioftp}
 
 
 @define
@@ -120,11 +119,11 @@ def _started(
     if name == "aioftp" and tls is Tls.EXPLICIT:  # it has no AUTH
         tls = Tls.IMPLICIT
     if name != "ftlite":
-        with _STARTERS[name](root, certificate, tls) as server:
+        with CONFORMANCE[name](root, certificate, tls) as server:
             yield server
         return
     extra = ["--config", str(root.parent / "ftlite.toml")]
-    with SERVERS[name](root, certificate, tls, extra=extra, program=program) as server:
+    with ftlite_server(root, certificate, tls, extra=extra, program=program) as server:
         yield server
 
 

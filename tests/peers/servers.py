@@ -234,11 +234,11 @@ def pyftpdlib(root: Path, certificate: Certificate | None = None, tls: Tls = Tls
 def aioftp(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF) -> Iterator[Running]:
     """aioftp in a process of its own; its TLS is implicit, for it has no AUTH."""
     if importlib.util.find_spec("aioftp") is None:
-        raise PeerMissing("aioftp is not installed: pip install -e '.[bench]'")
+        raise PeerMissing("aioftp is not installed: pip install -e '.[test]'")
     password = "aio-word"
     with _work() as work:
         log = work / "log"
-        command = [sys.executable, "-m", "tests.peers.aioftpd", str(root), ACCOUNT, password]
+        command = [sys.executable, "-m", "tests.peers.aio", str(root), ACCOUNT, password]
         if tls is not Tls.OFF:
             assert certificate is not None
             assert tls is Tls.IMPLICIT, "aioftp has no explicit TLS"
@@ -249,19 +249,6 @@ def aioftp(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OF
             yield Running(
                 "aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
             )
-
-
-@contextlib.contextmanager
-def aioftp(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF) -> Iterator[Running]:
-    """aioftp in a process of its own; what it has of TLS is implicit and for the control connection alone."""
-    assert tls is Tls.OFF, "aioftp has no AUTH and no PROT"
-    password = "aio-word"
-    with _work() as work:
-        log = work / "log"
-        command = [sys.executable, "-m", "tests.peers.aio", str(root), ACCOUNT, password]
-        with running(command, log, cwd=REPOSITORY) as process:
-            port = int(await_words(process, r"(?m)^port (\d+)$", log)[1])
-            yield Running("aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 @contextlib.contextmanager
@@ -306,5 +293,5 @@ SERVERS: dict[str, Starter] = {
     "ftlite": ftlite_server,
 }
 
-#: Those that conformance is measured against besides: too slow and too small for the tables of speed.
+#: Those that conformance and speed are measured against besides; tests of our client do without.
 CONFORMANCE: dict[str, Starter] = {**SERVERS, "aioftp": aioftp}
