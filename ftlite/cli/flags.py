@@ -159,3 +159,13 @@ def client_flags(*extra: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 def _typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def typed_flags(options: Options) -> dict[str, Any]:
+    """Of the command that is being parsed, the options that were typed, by their fields."""
+    return {field.name: getattr(options, field.name) for field in fields(Options) if _typed(field.name)}
+
+
+def every_extra() -> tuple[str, ...]:
+    """The names of all flags that a command may ask for."""
+    return tuple(_EXTRA)
