@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from conformance.chapters.checks import want, want_alive, want_class
 from conformance.chapters.secured import context, cut, protected, shaken, tls_socket
-from conformance.data import Data, Opening, Outcome, Way, download, open_data, transfer, upload
+from conformance.data import Data, Opening, Way, download, open_data, transfer, upload
 from conformance.place import want_done
 from conformance.registry import Failed, Level, Skipped, case
 from conformance.wire import Closed, Reply, Target, TlsMode, Wire

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -274,7 +275,7 @@ def scattered(target: Target) -> str:
     with place(target) as here:
         for _ in range(6):
             ports.append(passive_address(here.known("PASV"))[1])
-    steps = [after - before for before, after in zip(ports, ports[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(ports)]
     if len(set(steps)) == 1 and steps[0] != 0:
         raise Failed(f"each port is {steps[0]} after the one before: {ports}")
     return ", ".join(map(str, ports))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.chapters.checks import want, want_alive, want_class
 from conformance.chapters.ch40_time_size import features
+from conformance.chapters.checks import want, want_alive, want_class
 from conformance.data import download, upload
 from conformance.place import Place, place, want_done
 from conformance.registry import Failed, Level, Skipped, case

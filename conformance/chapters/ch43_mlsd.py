@@ -155,7 +155,7 @@ def perm_letters(target: Target) -> None:
     "mlsd-perm-of-kind",
     "RFC 3659 s.7.5.5",
     Level.MUST,
-    "Letters for directories alone (c, e, l, m, p) do not stand with files, nor those for files alone with directories.",
+    "In perm, letters for directories alone (c, e, l, m, p) do not stand with files, nor the others' with directories.",
     "Programs try to enter files.",
 )
 def perm_kind(target: Target) -> None:

@@ -1,4 +1,4 @@
-"""The suite's own reader of facts, "type=file;size=1; name" (RFC 3659 s.7.2): strict, since it is here to find faults."""
+"""The suite's own reader of facts, "type=file;size=1; name" (RFC 3659 s.7.2): strict, to find faults."""
 
 from __future__ import annotations
 
