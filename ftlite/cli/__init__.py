@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "batch": ("Run the commands in a file on a server", "ftlite.shell.commands", "batch"),
     "get": ("Fetch a file, or a directory with -r", "ftlite.cli.get", "get"),
     "put": ("Send files, or a directory with -r", "ftlite.cli.put", "put"),
+    "mirror": ("Make one directory like another, here or on servers", "ftlite.cli.mirror", "mirror"),
     "ls": ("List a directory", "ftlite.cli.look", "ls"),
     "stat": ("Show what the server knows of a name", "ftlite.cli.look", "stat"),
     "cat": ("Write files to standard output", "ftlite.cli.content", "cat"),

@@ -11,6 +11,7 @@ from ftlite.protocol.text import printable
 
 OK = 0
 USAGE = 2
+UNCHANGED = 12
 INTERRUPTED = 130
 TERMINATED = 143
 

@@ -65,13 +65,15 @@ class Servers:
         self._leaving.set()
         return await self._stack.__aexit__(*details)  # type: ignore[arg-type]
 
-    async def client(self, address: Address, options: Options, voice: Voice) -> Client:
+    async def client(self, address: Address, options: Options, voice: Voice, *, apart: bool = False) -> Client:
         """The client for a server that is known, connected at the first call. It works by `options`, and tells `voice`.
+
+        `apart`: another one than that of who does not say so, with connections of its own.
 
         Raises:
             ClientError: as `connect` raises it.
         """
-        server = _server(address, options)
+        server = (*_server(address, options), apart)
         async with self._opening:
             held = self._clients.get(server)
             if held is None:

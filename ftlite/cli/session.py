@@ -174,9 +174,12 @@ class Session:
         self.voice = voice
         self._servers = servers
 
-    async def client(self, address: Address) -> Client:
-        """The client for the server of `address`, connected at the first call. ClientError as `connect` raises it."""
-        return await self._servers.client(address, self.options, self.voice)
+    async def client(self, address: Address, *, apart: bool = False) -> Client:
+        """The client for the server of `address`, connected at the first call. ClientError as `connect` raises it.
+
+        `apart`: with connections of its own, for who needs one beside those that others of its tasks hold.
+        """
+        return await self._servers.client(address, self.options, self.voice, apart=apart)
 
     async def each(self, addresses: Iterable[Address | Pattern]) -> AsyncIterator[Address]:
         """The addresses, each pattern replaced by what it matches, in the order of their names.

@@ -23,6 +23,7 @@ class Tally:
         verified: the least of what was verified; None where no file went through.
         failures: how each thing that failed is told, with its name or "".
         told: a sentence on what was moved was said already.
+        idle: there was nothing to do, and somebody asked to be told.
     """
 
     started: float = field(factory=time.monotonic)
@@ -32,6 +33,7 @@ class Tally:
     verified: str | None = None
     failures: list[tuple[exits.Told, str]] = field(factory=list)
     told: bool = False
+    idle: bool = False
 
     def succeeded(self, count: int, moved: int, verified: str | None) -> None:
         """So many things went well; `verified` when they were files."""
@@ -68,7 +70,7 @@ class Tally:
             if stopped in codes:
                 return stopped
         if not codes:
-            return exits.OK
+            return exits.UNCHANGED if self.idle else exits.OK
         return exits.CODES["PARTIAL"] if self.done or len(codes) > 1 else codes.pop()
 
     @property

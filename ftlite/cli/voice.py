@@ -156,8 +156,9 @@ class Voice:
         elif tally.failures and tally.done + len(tally.failures) > 1:
             self.say(f"ftlite {self.command}: {tally.failed}")
         self.event(
-            "summary", command=self.command, ok=code == exits.OK, exit=code, done=tally.done,
-            failed=len(tally.failures), bytes=tally.moved, verified=tally.verified, seconds=round(tally.seconds, 3),
+            "summary", command=self.command, ok=code in (exits.OK, exits.UNCHANGED), exit=code,
+            done=tally.done, failed=len(tally.failures), bytes=tally.moved, verified=tally.verified,
+            seconds=round(tally.seconds, 3),
         )  # fmt: skip
 
 
