@@ -126,8 +126,8 @@ async def _mirror(session: Session, places: list[Address | Path], order: Order) 
         done = None
     else:
         done = await _carry_out(session, compared, order, str(places[1]))
-    if order.exit_unchanged and not any(compared.plan.actions) and not voice.failures:
-        voice.idle = True
+    if order.exit_unchanged and not any(compared.plan.actions) and not voice.tally.failures:
+        voice.tally.idle = True
     _sum_up(voice, compared, done, str(places[1]), time.monotonic() - started)
 
 
@@ -246,12 +246,14 @@ def _sum_up(voice: Voice, compared: Compared, done: MirrorReport | None, name: s
     removed = counts.get(Act.REMOVE, 0) + counts.get(Act.REMOVE_DIRECTORY, 0)
     told = [(counts.get(Act.COPY, 0), "copied"), (counts.get(Act.MAKE, 0), "directories made"),
             (counts.get(Act.LINK, 0), "linked"), (counts.get(Act.TOUCH, 0), "with their time set"),
-            (removed, "removed"), (compared.plan.unchanged, "unchanged"), (len(voice.failures), "failed")]  # fmt: skip
+            (removed, "removed"), (compared.plan.unchanged, "unchanged"), (len(voice.tally.failures), "failed")]  # fmt: skip
     if done is not None and done.untried:
         told.append((done.untried, "not tried below what failed"))
     if done is not None and done.spared:
         told.append((done.spared, "not removed, since something failed"))
     words = ", ".join(f"{number:,} {what}" for number, what in told if number) or "nothing there, nothing to do"
-    moved = f"; {report.size(voice.moved)} in {seconds:.1f} s" if voice.moved else ""
-    verified = f"; verified: {voice.verified}" if voice.verified else ""
+    tally = voice.tally
+    tally.told = True
+    moved = f"; {report.size(tally.moved)} in {seconds:.1f} s" if tally.moved else ""
+    verified = f"; verified: {tally.verified}" if tally.verified else ""
     voice.say(f"{name}: {'would be: ' if done is None else ''}{words}{moved}{verified}")
