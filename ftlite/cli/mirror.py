@@ -243,10 +243,15 @@ def _sum_up(voice: Voice, compared: Compared, done: MirrorReport | None, name: s
     counts = done.done if done is not None else {}
     if done is None:
         counts = {act: sum(action.act is act for action in compared.plan.actions) for act in Act}
-    removed = counts.get(Act.REMOVE, 0) + counts.get(Act.REMOVE_DIRECTORY, 0)
-    told = [(counts.get(Act.COPY, 0), "copied"), (counts.get(Act.MAKE, 0), "directories made"),
-            (counts.get(Act.LINK, 0), "linked"), (counts.get(Act.TOUCH, 0), "with their time set"),
-            (removed, "removed"), (compared.plan.unchanged, "unchanged"), (len(voice.tally.failures), "failed")]  # fmt: skip
+    told = [
+        (counts.get(Act.COPY, 0), "copied"),
+        (counts.get(Act.MAKE, 0), "directories made"),
+        (counts.get(Act.LINK, 0), "linked"),
+        (counts.get(Act.TOUCH, 0), "with their time set"),
+        (counts.get(Act.REMOVE, 0) + counts.get(Act.REMOVE_DIRECTORY, 0), "removed"),
+        (compared.plan.unchanged, "unchanged"),
+        (len(voice.tally.failures), "failed"),
+    ]
     if done is not None and done.untried:
         told.append((done.untried, "not tried below what failed"))
     if done is not None and done.spared:
