@@ -28,6 +28,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rm": ("Remove files, or directories with -r", "ftlite.cli.names", "rm"),
     "mkdir": ("Make directories", "ftlite.cli.names", "mkdir"),
     "mv": ("Rename a file or a directory", "ftlite.cli.names", "mv"),
+    "bookmark": ("Give servers names: ls, add, rm, mv", "ftlite.cli.bookmark", "bookmark"),
+    "trust": ("The keys of servers met before: ls, add, rm", "ftlite.cli.trust", "trust"),
+    "password": ("Passwords in the desktop's keyring: set, rm", "ftlite.cli.password", "password"),
 }
 
 _USAGE = 2
@@ -48,6 +51,7 @@ Commands:
 Addresses:
   ftp://[user@]host[:port]/path     ftpes:// TLS is required; ftps:// TLS from the first byte
   [user@]host:path                  a leading '/' makes the path absolute; '-' is stdin or stdout
+  [user@]site:path                  a name of yours: see 'ftlite bookmark --help'
 
 'ftlite COMMAND --help' tells all about a command, 'ftlite --version' which ftlite this is.
 """
