@@ -72,7 +72,13 @@ class Servers:
         return await self._stack.__aexit__(*details)  # type: ignore[arg-type]
 
     async def client(
-        self, address: Address, options: Options, voice: Voice, clock: trio.CancelScope, *, apart: bool = False
+        self,
+        address: Address,
+        options: Options,
+        voice: Voice,
+        clock: trio.CancelScope | None = None,
+        *,
+        apart: bool = False,
     ) -> Client:
         """The client for a server that is known, connected at the first call. It works by `options`, and tells `voice`.
 
@@ -101,13 +107,13 @@ class Servers:
         )
 
     async def _hold(
-        self, address: Address, login: Login, options: Options, voice: Voice, clock: trio.CancelScope,
+        self, address: Address, login: Login, options: Options, voice: Voice, clock: trio.CancelScope | None,
         task_status: trio.TaskStatus[Client],
     ) -> None:  # fmt: skip
         """Keep a connection for everybody who asks, in a task of its own: whoever asks first may end first."""
         from ftlite.client.connecting import pausing
 
-        ask = pausing(self._ask, clock) if self._ask is not None else None
+        ask = pausing(self._ask, clock) if self._ask is not None and clock is not None else self._ask
         async with _connect(address, login, options, voice, ask) as client:
             task_status.started(client)
             await self._leaving.wait()

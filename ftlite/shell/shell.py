@@ -22,6 +22,7 @@ from ftlite.cli.flags import Options
 from ftlite.cli.run import parse_command
 from ftlite.cli.servers import Servers
 from ftlite.cli.session import Action, carry_out
+from ftlite.cli.sites import resolve, sites
 from ftlite.cli.tally import Tally
 from ftlite.cli.voice import Voice
 from ftlite.client.address import Address, parse_address
@@ -76,12 +77,13 @@ class Shell:
     # what words mean
 
     def address(self, word: str) -> Address:
-        """The address that `word` is. ClientError USAGE."""
-        return parse_address(word)
+        """The address that `word` is, a site's name included. ClientError USAGE, ConfigError."""
+        return resolve(parse_address(word))
 
     def is_site(self, word: str) -> bool:
         """Whether `word` begins with the name of a bookmark, and a colon."""
-        return False
+        name, colon, _ = word.partition(":")
+        return bool(colon) and sites().find(name) is not None
 
     def last_directory(self, address: Address) -> str | None:
         """Where one stood last time on the server of `address`."""
