@@ -9,12 +9,14 @@ import argparse
 import sys
 
 from conformance import server
+from conformance.client import face as client
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance", description="Judge FTP servers and clients.")
     faces = parser.add_subparsers(required=True)
     server.add_face(faces)
+    client.add_face(faces)
     given = parser.parse_args(arguments)
     return int(given.face(given))
 

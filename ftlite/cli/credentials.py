@@ -1,7 +1,6 @@
 """Where a password comes from; never from argv, where others can read it.
 
-In order: --password-file, --password-command, FTLITE_PASSWORD, .netrc, the desktop's keyring where --keyring asks for
-it, and a hidden question when somebody sits there.
+In order: --password-file, --password-command, FTLITE_PASSWORD, .netrc, and a hidden question when somebody sits there.
 """
 
 from __future__ import annotations
@@ -19,7 +18,9 @@ from attrs import field, frozen
 
 from ftlite.cli import places
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import PASSWORD, Options
+from ftlite.cli.flags import Options
+
+VARIABLE = "FTLITE_PASSWORD"
 
 
 @frozen
@@ -44,10 +45,6 @@ def find_login(options: Options, user: str | None, host: str, warn: Callable[[st
     name = user if user is not None else entry.user if entry else None
     if password is None and entry is not None:
         return entry
-    if password is None and name is not None and options.keyring:
-        from ftlite.cli import keyring
-
-        password = keyring.find(name, host)
     if password is None and name is not None and name not in ("anonymous", "ftp"):
         password = ask_password(f"Password for {name}@{host}: ")
     return Login(name, password)
@@ -59,7 +56,7 @@ def given_password(options: Options) -> str | None:
         return password_from_file(options.password_file)
     if options.password_command is not None:
         return _from_command(options.password_command)
-    return os.environ.get(PASSWORD)
+    return os.environ.get(VARIABLE)
 
 
 def password_from_file(path: Path) -> str:

@@ -96,9 +96,10 @@ def format_eprt(host: str, port: int) -> str:
 def parse_pasv(text: str) -> tuple[str, int]:
     """Host and port out of the text of any 227 reply: the first six numbers with commas between, brackets or not.
 
-    RFC 1123 s.4.1.2.6 asks for a search and not for a place. Raises BadAddress.
+    RFC 1123 s.4.1.2.6 asks for a search and not for a place. Of several lines the last that has them counts: the text
+    of the others is free (RFC 959 s.4.2). Raises BadAddress.
     """
-    match = _PASV.search(text)
+    match = next(filter(None, map(_PASV.search, reversed(text.split("\n")))), None)
     if match is None:
         raise BadAddress(f"{text[:80]!r} has no h1,h2,h3,h4,p1,p2 in it")
     return _six(match.groups(), text)

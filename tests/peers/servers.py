@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import importlib.util
 import os
 import pwd
 import subprocess
@@ -22,7 +21,6 @@ from attrs import frozen
 from tests.peers.certificate import Certificate
 from tests.peers.process import (
     ACCOUNT,
-    PeerMissing,
     await_greeting,
     await_words,
     crypted,
@@ -47,8 +45,7 @@ class Tls(enum.Enum):
 class Running:
     """A server that greets. `pid` is its first process; `log` holds what it wrote.
 
-    `dialect` is what our client is to speak with it; None: whatever it chooses. `configuration` is what it was told, as
-    a person would write it.
+    `dialect` is what our client is to speak with it; None: whatever it chooses.
     """
 
     name: str
@@ -62,7 +59,6 @@ class Running:
     certificate: Certificate | None = None
     host: str = "127.0.0.1"
     dialect: str | None = None
-    configuration: str = ""
 
     @property
     def url(self) -> str:
@@ -130,10 +126,7 @@ def vsftpd(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OF
         command: list[str | Path] = [directory / "usr/sbin/vsftpd", configuration]
         with running(command, log, environment=environment_for(directory)) as process:
             _await(process, port, log, tls)
-            words = configuration.read_text()
-            yield Running(
-                "vsftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
-            )
+            yield Running("vsftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 @contextlib.contextmanager
@@ -170,10 +163,7 @@ def proftpd(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.O
         command: list[str | Path] = [directory / "usr/sbin/proftpd", "--nodaemon", "--config", configuration]
         with running(command, log, environment=environment_for(directory)) as process:
             _await(process, port, log, tls)
-            words = configuration.read_text()
-            yield Running(
-                "proftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
-            )
+            yield Running("proftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 @contextlib.contextmanager
@@ -205,10 +195,7 @@ def pureftpd(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.
         log = work / "log"
         with running(command, log, environment=environment) as process:
             _await(process, port, log, tls)
-            words = " ".join(map(str, command))
-            yield Running(
-                "pureftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
-            )
+            yield Running("pureftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 @contextlib.contextmanager
@@ -224,50 +211,34 @@ def pyftpdlib(root: Path, certificate: Certificate | None = None, tls: Tls = Tls
             command.append(str(certificate.both))
         with running(command, log, cwd=REPOSITORY) as process:
             port = int(await_words(process, r"(?m)^port (\d+)$", log)[1])
-            words = " ".join(map(str, command))
-            yield Running(
-                "pyftpdlib", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
-            )
+            yield Running("pyftpdlib", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 @contextlib.contextmanager
 def aioftp(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF) -> Iterator[Running]:
-    """aioftp in a process of its own; its TLS is implicit, for it has no AUTH."""
-    if importlib.util.find_spec("aioftp") is None:
-        raise PeerMissing("aioftp is not installed: pip install -e '.[test]'")
+    """aioftp in a process of its own; what it has of TLS is implicit and for the control connection alone."""
+    assert tls is Tls.OFF, "aioftp has no AUTH and no PROT"
     password = "aio-word"
     with _work() as work:
         log = work / "log"
         command = [sys.executable, "-m", "tests.peers.aio", str(root), ACCOUNT, password]
-        if tls is not Tls.OFF:
-            assert certificate is not None
-            assert tls is Tls.IMPLICIT, "aioftp has no explicit TLS"
-            command.append(str(certificate.both))
         with running(command, log, cwd=REPOSITORY) as process:
             port = int(await_words(process, r"(?m)^port (\d+)$", log)[1])
-            words = " ".join(map(str, command))
-            yield Running(
-                "aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
-            )
+            yield Running("aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 @contextlib.contextmanager
 def ftlite_server(
-    root: Path,
-    certificate: Certificate | None = None,
-    tls: Tls = Tls.OFF,
-    *,
-    extra: Sequence[str] = (),
-    program: Sequence[str] = ("ftlite",),
+    root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF, *, extra: Sequence[str] = ()
 ) -> Iterator[Running]:
-    """`ftlite serve` in a process of its own; `extra` are further arguments, `program` a module that is run instead."""
+    """`ftlite serve` in a process of its own; `extra` are further arguments."""
     password = "öurs-word"
     with _work() as work:
         secret, log = work / "secret", work / "log"
         secret.write_text(password + "\n")
         secret.chmod(0o600)
         command = [
-            sys.executable, "-m", *program, "serve", str(root), "--listen", "127.0.0.1:0", "--user", ACCOUNT,
+            sys.executable, "-m", "ftlite", "serve", str(root), "--listen", "127.0.0.1:0", "--user", ACCOUNT,
             "--password-file", str(secret), "--state-dir", str(work / "state"), "--allow-root",
             "--tls", "off" if tls is Tls.OFF else "required", *extra,
         ]  # fmt: skip
@@ -278,10 +249,7 @@ def ftlite_server(
         with running(command, log, cwd=REPOSITORY) as process:
             kind = r" \(implicit TLS\)" if tls is Tls.IMPLICIT else ""
             port = int(await_words(process, rf"(?m)^listening on \S*:(\d+){kind}$", log)[1])
-            words = " ".join(map(str, command))
-            yield Running(
-                "ftlite", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
-            )
+            yield Running("ftlite", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
 
 
 #: Name -> starter, in the order of tables.
@@ -293,5 +261,5 @@ SERVERS: dict[str, Starter] = {
     "ftlite": ftlite_server,
 }
 
-#: Those that conformance and speed are measured against besides; tests of our client do without.
+#: Those that conformance is measured against besides: too slow and too small for the tables of speed.
 CONFORMANCE: dict[str, Starter] = {**SERVERS, "aioftp": aioftp}

@@ -92,7 +92,8 @@ def test_another_network_protocol_has_a_code_of_its_own(family: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["Entering Passive Mode (192,0,2,1,10,20).", "Entering Passive Mode 192,0,2,1,10,20", "=192,0,2,1,10,20",
-     "Passive (192, 0, 2, 1, 10, 20)", "(192,0,2,1,10,20,)", "3 ways, 1 is 192,0,2,1,10,20; take it"],
+     "Passive (192, 0, 2, 1, 10, 20)", "(192,0,2,1,10,20,)", "3 ways, 1 is 192,0,2,1,10,20; take it",
+     "1,2,3,4,5,6 is no address\nEntering (192,0,2,1,10,20)", "Entering (192,0,2,1,10,20)\nas you wished"],
 )  # fmt: skip
 def test_pasv_replies_of_many_servers(text: str) -> None:
     assert parse_pasv(text) == ("192.0.2.1", 2580)

@@ -29,8 +29,8 @@ class Filter:
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self.include = tuple(include)
         self.exclude = tuple(exclude)
-        self._included = [Pattern(text) for text in include]
-        self._excluded = [Pattern(text) for text in exclude]
+        self._included = [_Pattern(text) for text in include]
+        self._excluded = [_Pattern(text) for text in exclude]
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out at all."""
@@ -63,9 +63,7 @@ def parse_patterns(text: str) -> tuple[str, ...]:
     return tuple(decode(unquote_to_bytes(part)) for part in parts)
 
 
-class Pattern:
-    """One of the globs above."""
-
+class _Pattern:
     def __init__(self, text: str) -> None:
         self._directories_only = text.endswith("/")
         body = text.rstrip("/")
@@ -73,7 +71,6 @@ class Pattern:
         self._glob = Glob(body.removeprefix("/"))
 
     def matches(self, path: str, is_directory: bool) -> bool:
-        """Whether it means `path`."""
         if self._directories_only and not is_directory:
             return False
         return self._glob.matches(path if self._whole else path.rsplit("/", 1)[-1])

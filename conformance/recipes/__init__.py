@@ -1,0 +1,1 @@
+"""How known clients are called, and a small client around ftplib."""
