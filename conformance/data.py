@@ -24,6 +24,7 @@ from conformance.registry import Failed, Skipped
 from conformance.wire import Closed, Reply, Wire
 
 _MOST = 64 * 1024 * 1024  #: bytes of one download
+_NARROW = 65536  #: bytes that the kernel may take in for a transfer that is watched
 _FAREWELL = 2.0  #: seconds for the other side to close after we did
 
 
@@ -203,24 +204,29 @@ def port_argument(host: str, port: int) -> str:
     return ",".join([*host.split("."), str(port // 256), str(port % 256)])
 
 
-def open_data(wire: Wire, way: Way | None = None) -> Opening:
-    """Agrees on a data connection with the server; in passive mode to the host that the control connection goes to."""
+def open_data(wire: Wire, way: Way | None = None, *, narrow: bool = False) -> Opening:
+    """Agrees on a data connection with the server; in passive mode to the host that the control connection goes to.
+
+    `narrow` keeps the kernel from swallowing more than 64 KiB, so that a big download is still under way.
+    """
     way = way or default_way(wire)
     host = wire.socket.getpeername()[0]
+    if way in (Way.PASV, Way.PORT) and wire.socket.family != socket.AF_INET:
+        raise Skipped(f"{way.value} is for IPv4")
     if way in (Way.PASV, Way.EPSV):
         reply = wire.command(way.value)
         if reply.code in (500, 502):
             raise Skipped(f"{way.value} is not known here")
         port = passive_address(reply)[1] if way is Way.PASV else extended_port(reply)
         try:
-            return Opening(way, reply, wire, socket.create_connection((host, port), timeout=wire.seconds()))
+            return Opening(way, reply, wire, _dial(host, port, wire, narrow))
         except OSError as error:
             raise Failed(f"the port of {reply.shown} cannot be reached: {error}") from error
     family, own = wire.socket.family, wire.socket.getsockname()[0]
-    if way is Way.PORT and family != socket.AF_INET:
-        raise Skipped("PORT is for IPv4")
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if narrow:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
         listener.bind((own, 0))
         listener.listen(1)
         port = listener.getsockname()[1]
@@ -237,10 +243,23 @@ def open_data(wire: Wire, way: Way | None = None) -> Opening:
     return Opening(way, reply, wire, listener)
 
 
+def _dial(host: str, port: int, wire: Wire, narrow: bool) -> socket.socket:
+    dialled = socket.socket(wire.socket.family, socket.SOCK_STREAM)
+    try:
+        if narrow:  # before the window is agreed on
+            dialled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
+        dialled.settimeout(wire.seconds())
+        dialled.connect((host, port))
+    except BaseException:
+        dialled.close()
+        raise
+    return dialled
+
+
 @contextlib.contextmanager
 def transfer(wire: Wire, line: str | bytes, way: Way | None = None) -> Iterator[Moving]:
     """A transfer that began. Failed when it is refused. The caller reads the final reply, and ends the data."""
-    opening = open_data(wire, way)
+    opening = open_data(wire, way, narrow=True)
     try:
         first = wire.command(line)
         if first.code >= 200:

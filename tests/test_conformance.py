@@ -16,11 +16,14 @@ import pytest
 
 import conformance
 from conformance.__main__ import main
-from conformance.registry import Case, Level, all_cases
-from conformance.server import run, run_case
+from conformance.clauses import all_clauses, cases_of
+from conformance.registry import Case, Level, Status, all_cases
+from conformance.server import read_deviations, run, run_case
 from conformance.wire import Target, TlsMode
 from tests.peers.certificate import make_certificate
 from tests.peers.servers import Tls, ftlite_server
+
+DEVIATIONS = Path(conformance.__file__).parent / "deviations" / "ftlite"
 
 #: What a fault does: it may replace the lines that a command gets; None leaves them.
 Fault = Callable[["TinySession", str, bytes], "str | None"]
@@ -290,6 +293,20 @@ def test_cases_say_what_they_judge() -> None:
         assert case.means.endswith(".")
 
 
+def test_each_clause_has_cases_or_says_why_not() -> None:
+    clauses = all_clauses()
+    assert len({clause.number for clause in clauses}) == len(clauses)
+    assert [clause.number for clause in clauses if not clause.untested and not cases_of(clause, all_cases())] == []
+    documents = {document(clause.number) for clause in clauses}
+    listed = {clause.number for clause in clauses}
+    unlisted = {case.clause for case in all_cases() if document(case.clause) in documents} - listed
+    assert unlisted == set()
+
+
+def document(clause: str) -> str:
+    return clause.partition(" s.")[0].partition(" app.")[0]
+
+
 def test_the_suite_knows_nothing_of_ours() -> None:
     for path in Path(conformance.__file__).parent.rglob("*.py"):
         assert not re.search(r"^\s*(from|import) ftlite\b", path.read_text(), re.MULTILINE), path
@@ -303,7 +320,7 @@ def test_the_program_tells_by_its_exit_and_in_json(tmp_path: Path, capsys: pytes
         only = ["server", url, "--only", "reply-syst-name"]
         assert main(only) == 1
         assert main([*only, "--deviations", str(accepted), "--json", str(told)]) == 0
-        assert main(["server", url, "--only", "RFC 2389", "--tls", "none"]) == 0
+        assert main(["server", url, "--only", "RFC 2389 s.2.1", "--tls", "none"]) == 0
         assert main(["server", url, "--only", "no such case"]) == 2
         accepted.write_text("no-such-case: because\n")
         assert main(["server", url, "--deviations", str(accepted)]) == 2
@@ -327,5 +344,9 @@ def test_our_server_breaks_no_must(tls: Tls, tmp_path: Path) -> None:
     root.mkdir()
     with ftlite_server(root, certificate, tls) as ours:
         mode = TlsMode.EXPLICIT if tls is Tls.EXPLICIT else TlsMode.NONE
-        results = run(Target(ours.host, ours.port, ours.user, ours.password, mode))
+        target = Target(ours.host, ours.port, ours.user, ours.password, mode, root=root)
+        results = run(target, deviations=read_deviations(DEVIATIONS))
     assert [(result.case.name, result.remark) for result in results if result.counts] == []
+    stale = [result.case.name for result in results if result.accepted and result.status is Status.PASS]
+    assert stale == [], "deviations that are none any more"
+    assert [path.name for path in root.iterdir() if path.name != ".ftlite"] == [], "cases clean up after themselves"

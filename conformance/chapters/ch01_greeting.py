@@ -71,7 +71,7 @@ def greeting_after_reset(target: Target) -> None:
 
 @case(
     "quit-before-login",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 QUIT",
     Level.MUST,
     "QUIT before login is answered 221 and closes the connection.",
     "Clients that only looked hang when they leave.",
@@ -85,7 +85,7 @@ def quit_before_login(target: Target) -> None:
 
 @case(
     "quit-after-login",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 QUIT",
     Level.MUST,
     "QUIT after login is answered 221 and closes the connection.",
     "Clients hang when they leave, and sessions pile up on the server.",
@@ -101,7 +101,7 @@ def quit_after_login(target: Target) -> None:
 
 @case(
     "close-without-quit",
-    "RFC 959 s.4.1.1",
+    "RFC 959 s.4.1.1 QUIT",
     Level.MUST,
     "A client that closes without QUIT ends only its session.",
     "One laptop that is shut cuts off everybody.",
@@ -117,7 +117,7 @@ def close_without_quit(target: Target) -> None:
 
 @case(
     "rein",
-    "RFC 959 s.4.1.1",
+    "RFC 959 s.4.1.1 REIN",
     Level.MUST,
     "REIN, where it is known, takes the login away and keeps the connection.",
     "A client that hands its session on goes on with the rights of the user before.",

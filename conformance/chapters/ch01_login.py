@@ -17,7 +17,7 @@ _CLOSED_TO_STRANGERS = (
 
 @case(
     "login-user-331",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 USER",
     Level.MUST,
     "USER is answered 331, 332 or 230 for an account that exists.",
     "Nobody can log in.",
@@ -29,7 +29,7 @@ def user(target: Target) -> None:
 
 @case(
     "login-pass-230",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 PASS",
     Level.MUST,
     "The right password is answered 230, 202 or 332.",
     "Nobody can log in.",
@@ -57,7 +57,7 @@ def unknown_user(target: Target) -> None:
 
 @case(
     "login-wrong-password",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 PASS",
     Level.MUST,
     "A wrong password is answered 530 and lets nobody in.",
     "Anybody gets in, or clients do not learn why they do not.",
@@ -90,7 +90,7 @@ def same_words(target: Target) -> None:
 
 @case(
     "login-second-try",
-    "RFC 959 s.4.1.1",
+    "RFC 959 s.4.1.1 PASS",
     Level.MAY,
     "After a wrong password the session can log in after all.",
     "A slip of the finger costs a new connection.",
@@ -105,7 +105,7 @@ def second_try(target: Target) -> None:
 
 @case(
     "login-user-empty",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 USER",
     Level.MUST,
     "USER without a name is refused with 500, 501 or 530.",
     "An account without a name may exist by accident.",
@@ -118,7 +118,7 @@ def empty_user(target: Target) -> None:
 
 @case(
     "login-pass-alone",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 PASS",
     Level.MUST,
     "PASS without USER before it is refused with 503 (or 530).",
     "A password alone lets in, or clients are told something that no login can follow.",
@@ -130,7 +130,7 @@ def pass_alone(target: Target) -> None:
 
 @case(
     "login-pass-alone-503",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 PASS",
     Level.SHOULD,
     "PASS without USER is out of order, which is 503.",
     "Clients take it for a wrong password and ask the user for another.",
@@ -142,7 +142,7 @@ def pass_alone_503(target: Target) -> None:
 
 @case(
     "login-pass-not-next",
-    "RFC 959 s.4.1.1",
+    "RFC 959 s.4.1.1 PASS",
     Level.MAY,
     "PASS counts only right after USER.",
     "None for people; a strict server refuses it.",
@@ -196,7 +196,7 @@ def half_way(target: Target) -> None:
 
 @case(
     "login-user-again",
-    "RFC 959 s.4.1.1",
+    "RFC 959 s.4.1.1 USER",
     Level.SHOULD,
     "A new USER in a session begins a login, or is refused.",
     "A session goes on with the rights of one user under the name of another.",
@@ -211,7 +211,7 @@ def user_again(target: Target) -> None:
 
 @case(
     "login-noop-before",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 NOOP",
     Level.SHOULD,
     "NOOP needs no login.",
     "Keep-alives before login are taken for errors.",
@@ -223,7 +223,7 @@ def noop_before(target: Target) -> None:
 
 @case(
     "login-help-before",
-    "RFC 959 s.4.1.3",
+    "RFC 959 s.4.1.3 HELP",
     Level.SHOULD,
     "HELP is there before login.",
     "Whoever tries the server by hand is not helped.",
@@ -235,7 +235,7 @@ def help_before(target: Target) -> None:
 
 @case(
     "login-acct",
-    "RFC 959 s.5.4",
+    "RFC 959 s.5.4 ACCT",
     Level.SHOULD,
     "ACCT is answered with one of its replies.",
     "Clients that send ACCT do not understand the reply.",

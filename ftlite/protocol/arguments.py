@@ -61,6 +61,7 @@ MOST: Final = 2**63 - 1  #: the largest number taken: what file systems count wi
 _TYPES: Final = {
     "A": TransferType.ASCII,
     "A N": TransferType.ASCII,
+    "A T": TransferType.ASCII,  # files here do not tell the two apart (RFC 1123 s.4.1.2.2)
     "I": TransferType.IMAGE,
     "L 8": TransferType.IMAGE,
 }
@@ -139,7 +140,7 @@ def _epsv(text: str) -> int | str | None:
 def _type(text: str) -> TransferType:
     known = _TYPES.get(" ".join(_text(text).upper().split()))
     if known is None:
-        raise BadArgument(f"There is TYPE A N, I and L 8, not {_quoted(text)}.", 504)
+        raise BadArgument(f"There is TYPE A (N or T), I and L 8, not {_quoted(text)}.", 504)
     return known
 
 
