@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test lint types conformance peers bench bench-quick clean
+.PHONY: help demo test lint types conformance peers bench bench-quick fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,7 +13,9 @@ help:
 	@echo "make test         the tests; ARGS='-k login' picks some"
 	@echo "make lint types   ruff and mypy --strict"
 	@echo "make conformance  the protocol cases against our own server"
-	@echo "make bench        measurements beside vsftpd and pyftpdlib, some minutes; bench-quick: one minute"
+	@echo "make bench        measurements beside five servers, into docs/: ten minutes; bench-quick: two, shown only"
+	@echo "make fuzz         hostile bytes for parsers and sessions, an hour; TIME=60 for a minute"
+	@echo "make soak         mixed clients and random kills, half an hour; TIME=60 for a minute"
 	@echo "make peers        unpack the Debian servers that tests and measurements want"
 	@echo "make clean        remove the virtual environment and all caches"
 
@@ -43,11 +45,23 @@ conformance: $(READY)
 peers: $(READY)
 	@$(BIN)/python -m tests.peers.install
 
-bench: $(READY) peers
-	@$(BIN)/python -m benchmarks $(ARGS)
+# Plots and the guided search want libraries that nothing else does.
+$(VENV)/.bench $(VENV)/.fuzz: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(patsubst .%,%,$(@F))]' \
+		>$(VENV)/install$(@F).log 2>&1 || echo "not everything could be installed: see $(VENV)/install$(@F).log"
+	@touch $@
 
-bench-quick: $(READY) peers
+bench: $(VENV)/.bench peers
+	@$(BIN)/python -m benchmarks --write $(ARGS)
+
+bench-quick: $(VENV)/.bench peers
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
+
+fuzz: $(VENV)/.fuzz
+	@$(BIN)/python -m tests.fuzz --time $(or $(TIME),3600) $(ARGS)
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak --time $(or $(TIME),1800) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .peers

@@ -1,117 +1,80 @@
-"""The measurements: each takes the stage and gives rows. Rounds are interleaved: a slow minute hits all alike."""
+"""One large file, many small ones, and how soon a command is there. Each measurement takes the stage and gives rows."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from statistics import fmean, median
+from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import field, frozen
-
-from benchmarks.process import cpu_seconds, memory
-from benchmarks.stage import NAMES, SMALL_FILES, SMALL_SIZE, Stage
+from benchmarks.process import cpu_seconds
+from benchmarks.rows import Measure, Row, Samples, in_rounds
+from benchmarks.stage import SMALL_FILES, SMALL_SIZE, Stage
 from benchmarks.wire import Control
 from tests.peers.servers import REPOSITORY, Running, Tls
+
+__all__ = ["Measure", "Row", "get_clear", "get_tls", "put_clear", "put_tls", "small", "start"]
 
 GIB = 1 << 30
 
 
-@frozen
-class Row:
-    """One line of the table. `goal` is what ftlite is held to: (text, whether it is met)."""
-
-    what: str
-    unit: str
-    values: dict[str, float]
-    goal: tuple[str, bool] | None = None
-    digits: int = field(default=0, kw_only=True)
+def get_clear(stage: Stage) -> Iterable[Row]:
+    samples = _bulk(stage, Tls.OFF, 3 if stage.quick else 15, upload=False)  # a fifth of a second each
+    yield samples.row("rate", "GET, clear", "MiB/s", ("of", 1.0))
+    yield samples.row("cost", "GET, clear, server's CPU", "s/GiB", ("of", 1.2), mean=True, digits=2, less=True)
 
 
-Measure = Callable[[Stage], list[Row]]
+def put_clear(stage: Stage) -> Iterable[Row]:
+    samples = _bulk(stage, Tls.OFF, 3 if stage.quick else 7, upload=True)
+    yield samples.row("rate", "PUT, clear", "MiB/s", ("of", 1.0))
+    yield samples.row("cost", "PUT, clear, server's CPU", "s/GiB", ("of", 1.2), mean=True, digits=2, less=True)
 
 
-def _at_least(values: dict[str, float], peer: str, factor: float) -> tuple[str, bool]:
-    return f">= {factor:g} x {peer}", values["ftlite"] >= factor * values[peer]
+def get_tls(stage: Stage) -> Iterable[Row]:
+    samples = _bulk(stage, Tls.EXPLICIT, 2 if stage.quick else 5, upload=False)
+    yield samples.row("rate", "GET, TLS", "MiB/s", ("of", 1.0))
+    yield samples.row("cost", "GET, TLS, server's CPU", "s/GiB", mean=True, digits=2, less=True)
 
 
-def _at_most(values: dict[str, float], peer: str, factor: float) -> tuple[str, bool]:
-    return f"<= {factor:g} x {peer}", values["ftlite"] <= factor * values[peer]
+def put_tls(stage: Stage) -> Iterable[Row]:
+    samples = _bulk(stage, Tls.EXPLICIT, 2 if stage.quick else 5, upload=True)
+    yield samples.row("rate", "PUT, TLS", "MiB/s", ("of", 1.0))
+    yield samples.row("cost", "PUT, TLS, server's CPU", "s/GiB", mean=True, digits=2, less=True)
 
 
-def _bulk(stage: Stage, tls: Tls, upload: bool) -> tuple[dict[str, float], dict[str, float]]:
-    """Median of MiB/s; mean of the server's CPU seconds per GiB, since the kernel counts them in steps."""
-    rates: dict[str, list[float]] = {name: [] for name in NAMES}
-    costs: dict[str, list[float]] = {name: [] for name in NAMES}
-    short = tls is Tls.OFF and not upload  # a fifth of a second each
-    for _ in range(3 if stage.quick else 25 if short else 5):
-        for server in stage.each(tls):
-            control = Control(server)
-            spent, began = cpu_seconds(server), time.perf_counter()
-            moved = control.store("up.bin", stage.source) if upload else control.fetch("large.bin")
-            took = time.perf_counter() - began
-            spent = cpu_seconds(server) - spent
-            assert moved == stage.size, f"{server.name} moved {moved} of {stage.size} bytes"
-            if upload:
-                assert (server.root / "up.bin").stat().st_size == stage.size
-                control.ask("DELE up.bin", 250)
-            control.close()
-            rates[server.name].append(moved / took / 2**20)
-            costs[server.name].append(spent / moved * GIB)
-    return _medians(rates), {name: fmean(values) for name, values in costs.items()}
+def _bulk(stage: Stage, tls: Tls, rounds: int, *, upload: bool) -> Samples:
+    """MiB/s, and the CPU seconds per GiB of all of the server's processes."""
+    # Some servers encrypt 100 MiB/s.
+    size = stage.size if tls is Tls.OFF else min(stage.size, 256 << 20)
+
+    def take(server: Running) -> Mapping[str, float]:
+        control = Control(server)
+        spent, began = cpu_seconds(server), time.perf_counter()
+        moved = control.store("up.bin", stage.source, size) if upload else control.fetch("large.bin", stage.size - size)
+        took = time.perf_counter() - began
+        spent = cpu_seconds(server) - spent
+        assert moved == size, f"it moved {moved} of {size} bytes"
+        if upload:
+            assert (server.root / "up.bin").stat().st_size == size
+            control.ask("DELE up.bin", 250)
+        control.close()
+        return {"rate": moved / took / 2**20, "cost": spent / moved * GIB}
+
+    return in_rounds(stage, tls, rounds, take)
 
 
-def _medians(found: dict[str, list[float]]) -> dict[str, float]:
-    return {name: median(values) for name, values in found.items() if values}
-
-
-def get_clear(stage: Stage) -> list[Row]:
-    rates, costs = _bulk(stage, Tls.OFF, upload=False)
-    return [
-        Row("GET, clear", "MiB/s", rates, _at_least(rates, "vsftpd", 0.9)),
-        Row("GET, clear, server's CPU", "s/GiB", costs, _at_most(costs, "vsftpd", 1.5), digits=2),
-    ]
-
-
-def put_clear(stage: Stage) -> list[Row]:
-    rates, costs = _bulk(stage, Tls.OFF, upload=True)
-    return [
-        Row("PUT, clear", "MiB/s", rates, _at_least(rates, "vsftpd", 0.9)),
-        Row("PUT, clear, server's CPU", "s/GiB", costs, _at_most(costs, "vsftpd", 1.5), digits=2),
-    ]
-
-
-def get_tls(stage: Stage) -> list[Row]:
-    rates, costs = _bulk(stage, Tls.EXPLICIT, upload=False)
-    return [
-        Row("GET, TLS", "MiB/s", rates, _at_least(rates, "pyftpdlib", 1.3)),
-        Row("GET, TLS, server's CPU", "s/GiB", costs, digits=2),
-    ]
-
-
-def put_tls(stage: Stage) -> list[Row]:
-    rates, costs = _bulk(stage, Tls.EXPLICIT, upload=True)
-    return [
-        Row("PUT, TLS", "MiB/s", rates, _at_least(rates, "pyftpdlib", 1.3)),
-        Row("PUT, TLS, server's CPU", "s/GiB", costs, digits=2),
-    ]
-
-
-def small(stage: Stage) -> list[Row]:
+def small(stage: Stage) -> Iterator[Row]:
     """Small files over one control connection, EPSV and RETR each; many short rounds, since machines have moods."""
-    rows = []
-    for tls, label, count in ((Tls.OFF, "clear", 600), (Tls.EXPLICIT, "TLS", 150)):
-        rates: dict[str, list[float]] = {name: [] for name in NAMES}
-        for _ in range(5 if stage.quick else 25):
-            for server in stage.each(tls):
-                rates[server.name].append(_small_rate(server, count))
-        values = _medians(rates)
-        rows.append(Row(f"4 KiB files, {label}", "files/s", values, _at_least(values, "pyftpdlib", 1.0)))
-    return rows
+    for tls, label, count in ((Tls.OFF, "clear", 300), (Tls.EXPLICIT, "TLS", 100)):
+
+        def take(server: Running, count: int = count) -> Mapping[str, float]:
+            return {"rate": small_rate(server, count)}
+
+        samples = in_rounds(stage, tls, 3 if stage.quick else 15, take)
+        yield samples.row("rate", f"4 KiB files, {label}", "files/s", ("of", 1.0))
 
 
-def _small_rate(server: Running, count: int) -> float:
+def small_rate(server: Running, count: int) -> float:
     control = Control(server)
     control.fetch("small0")
     began = time.perf_counter()
@@ -122,42 +85,42 @@ def _small_rate(server: Running, count: int) -> float:
     return count / took
 
 
-def idle(stage: Stage) -> list[Row]:
-    """What one more logged-in session takes."""
-    rows = []
-    for tls, label, count, most in ((Tls.OFF, "clear", 500, 40), (Tls.EXPLICIT, "TLS", 300, 100)):
-        count = count // 5 if stage.quick else count
-        values = {name: _per_session(stage, name, tls, count) for name in NAMES}
-        goal = (f"<= {most} KiB", values["ftlite"] <= most)
-        rows.append(Row(f"idle session, {label}", "KiB", values, goal, digits=1))
-    return rows
-
-
-def _per_session(stage: Stage, name: str, tls: Tls, count: int) -> float:
-    with stage.fresh(name, tls) as server:
-        # The first sessions fill what all share: code pages, caches, arenas.
-        for control in [Control(server) for _ in range(20)]:
-            control.close()
-        time.sleep(0.5)
-        before = memory(server)
-        sessions = [Control(server) for _ in range(count)]
-        time.sleep(0.5)
-        grown = (memory(server) - before) / count / 1024
-        for control in sessions:
-            control.close()
-    return grown
-
-
-def start(stage: Stage) -> list[Row]:
-    """How long a person waits for `--help`; and for an interpreter that does nothing, to compare with."""
-    commands = {"ftlite": ["-m", "ftlite", "--help"], "python": ["-c", "pass"]}
-    took: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(10 if stage.quick else 30):
-        for name, words in commands.items():
-            began = time.perf_counter()
-            subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, cwd=REPOSITORY, check=True)
-            took[name].append((time.perf_counter() - began) * 1000)
-    values = _medians(took)
-    bare = values.pop("python")
-    goal = (f"< 80 ms (python -c pass: {bare:.0f})", values["ftlite"] < 80)
-    return [Row("ftlite --help", "ms", values, goal)]
+def start(stage: Stage) -> Iterator[Row]:
+    """How long a person waits for `--help`, and for one small file by a whole command."""
+    server = stage.server("ftlite", Tls.OFF)
+    host, login = f"{server.host}:{server.port}", f"{server.user}:{server.password}"
+    back = str(stage.directory / "one")
+    module = [sys.executable, "-m", "ftlite"]
+    commands = {
+        "help": {"python -c pass": [sys.executable, "-c", "pass"], "ftlite": [*module, "--help"]},
+        "get": {
+            "ftlite": [*module, "get", "-q", f"ftp://{server.user}@{host}/small0", back],
+            "curl": ["curl", "-sS", "-u", login, "-o", back, f"ftp://{host}/small0"],
+            "lftp": ["lftp", "--norc", "-c", f"set ftp:ssl-allow no; open -u {server.user},{server.password} {host}; "
+                     f"set xfer:clobber on; get small0 -o {back}"],
+            "ncftp": ["ncftpget", "-c", "-u", server.user, "-p", server.password, "-P", str(server.port), server.host,
+                      "small0"],
+        },
+    }  # fmt: skip
+    samples = Samples()
+    environment = {
+        "FTLITE_PASSWORD": server.password,
+        "FTLITE_TLS": "off",
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+    }
+    for _ in range(5 if stage.quick else 20):
+        for kind, each in commands.items():
+            for name, words in each.items():
+                if name in samples.troubles:
+                    continue
+                began = time.perf_counter()
+                done = subprocess.run(
+                    words, capture_output=True, cwd=REPOSITORY, check=False, env=environment, timeout=20
+                )
+                if done.returncode:
+                    samples.troubles[name] = done.stderr.decode(errors="replace").strip() or str(done.returncode)
+                samples.add(name, {kind: (time.perf_counter() - began) * 1000})
+    yield samples.row("help", "ftlite --help", "ms", ("most", 80), less=True)
+    yield samples.row("get", "a file of 4 KiB by a whole command, login included", "ms", less=True)

@@ -2,11 +2,14 @@
 
 It answers a dial at once, as anything on loopback does, so what a real dial would take (one round trip, and half of one
 until the server has the first octets) is added to what the client sends first. It prints its port.
+
+The passive ports that a server names in clear (229) are as far away: the relay listens for them itself.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -24,11 +27,15 @@ _WINDOW = 256  # blocks on their way in one direction
 _Lane = tuple[trio.MemorySendChannel[tuple[float, bytes]], trio.MemoryReceiveChannel[tuple[float, bytes]]]
 
 
-async def _take(source: trio.SocketStream, lane: _Lane, one_way: float, not_before: float) -> None:
+async def _take(
+    source: trio.SocketStream, lane: _Lane, one_way: float, not_before: float, passive: _Passive | None = None
+) -> None:
     """Stamp what comes with the time at which it is due; the last thing is the end, b""."""
     data = b"first"
     while data:
         data = bytes(await source.receive_some(_BLOCK))
+        if passive is not None:
+            data = await passive.rewrite(data)
         await lane[0].send((max(trio.current_time(), not_before) + one_way, data))
 
 
@@ -42,7 +49,34 @@ async def _deliver(lane: _Lane, sink: trio.SocketStream) -> None:
         await sink.send_all(data)
 
 
-async def _pair(near: trio.SocketStream, host: str, port: int, trip: float) -> None:
+class _Passive:
+    """Puts ports of our own in the place of the passive ones that the server names."""
+
+    def __init__(self, host: str, trip: float, nursery: trio.Nursery) -> None:
+        self._host, self._trip, self._nursery = host, trip, nursery
+
+    async def rewrite(self, data: bytes) -> bytes:
+        found = re.search(rb"^229 .*\(\|\|\|(\d+)\|\)", data, re.MULTILINE)
+        if found is None:
+            return data
+        listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+        self._nursery.start_soon(self._once, listener, int(found[1]))
+        ours = str(listener.socket.getsockname()[1]).encode()
+        return data[: found.start(1)] + ours + data[found.end(1) :]
+
+    async def _once(self, listener: trio.SocketListener, port: int) -> None:
+        async with listener:
+            near = await listener.accept()
+        await _pair(near, self._host, port, self._trip)
+
+
+async def _control(near: trio.SocketStream, host: str, port: int, trip: float) -> None:
+    async with trio.open_nursery() as nursery:
+        await _pair(near, host, port, trip, _Passive(host, trip, nursery))
+        nursery.cancel_scope.cancel()
+
+
+async def _pair(near: trio.SocketStream, host: str, port: int, trip: float, passive: _Passive | None = None) -> None:
     there, back = (trio.open_memory_channel[tuple[float, bytes]](_WINDOW) for _ in range(2))
     try:
         async with near, trio.open_nursery() as nursery:
@@ -53,7 +87,7 @@ async def _pair(near: trio.SocketStream, host: str, port: int, trip: float) -> N
                     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with trio.open_nursery() as inner:
                     inner.start_soon(_deliver, there, far)
-                    inner.start_soon(_take, far, back, trip / 2, -math.inf)
+                    inner.start_soon(_take, far, back, trip / 2, -math.inf, passive)
                     inner.start_soon(_deliver, back, near)
             nursery.cancel_scope.cancel()
     except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -63,7 +97,7 @@ async def _pair(near: trio.SocketStream, host: str, port: int, trip: float) -> N
 async def _serve(host: str, port: int, trip: float) -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     print(listeners[0].socket.getsockname()[1], flush=True)
-    await trio.serve_listeners(lambda near: _pair(near, host, port, trip), listeners)
+    await trio.serve_listeners(lambda near: _control(near, host, port, trip), listeners)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 import ftlite
 
 HOUSE = Path(ftlite.__file__).parent
-FLOORS = ("protocol", "trees", "config", "storage", "gate", "net", "movers", "server", "client", "cli")
+FLOORS = ("protocol", "trees", "config", "storage", "gate", "net", "movers", "server", "client", "cli", "shell")
 STRANGERS = {("client", "server"), ("client", "gate"), ("client", "storage"), ("movers", "storage"), ("net", "storage")}
 PURE_IMPORTS = {"trio", "socket", "ssl", "os", "time", "select", "threading", "pathlib", "asyncio", "io"}
 HEAVY = {

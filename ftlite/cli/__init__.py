@@ -15,8 +15,11 @@ from ftlite import __version__
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("Serve a directory", "ftlite.cli.serve", "serve"),
     "user": ("Manage the accounts of a server: add, passwd, rm, ls", "ftlite.cli.user", "user"),
+    "shell": ("Open a shell on a server, or run commands there with -c", "ftlite.shell.commands", "shell"),
+    "batch": ("Run the commands in a file on a server", "ftlite.shell.commands", "batch"),
     "get": ("Fetch a file, or a directory with -r", "ftlite.cli.get", "get"),
     "put": ("Send files, or a directory with -r", "ftlite.cli.put", "put"),
+    "mirror": ("Make one directory like another, here or on servers", "ftlite.cli.mirror", "mirror"),
     "ls": ("List a directory", "ftlite.cli.look", "ls"),
     "stat": ("Show what the server knows of a name", "ftlite.cli.look", "stat"),
     "cat": ("Write files to standard output", "ftlite.cli.content", "cat"),
@@ -25,6 +28,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rm": ("Remove files, or directories with -r", "ftlite.cli.names", "rm"),
     "mkdir": ("Make directories", "ftlite.cli.names", "mkdir"),
     "mv": ("Rename a file or a directory", "ftlite.cli.names", "mv"),
+    "bookmark": ("Give servers names: ls, add, rm, mv", "ftlite.cli.bookmark", "bookmark"),
+    "trust": ("The keys of servers met before: ls, add, rm", "ftlite.cli.trust", "trust"),
+    "password": ("Passwords in the desktop's keyring: set, rm", "ftlite.cli.password", "password"),
 }
 
 _USAGE = 2
@@ -35,6 +41,7 @@ def help_text() -> str:
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:<{width}}  {line}" for name, (line, _, _) in COMMANDS.items())
     return f"""Usage: ftlite COMMAND [OPTIONS] ...
+       ftlite ADDRESS               a shell there
 
 File transfer that is verified, atomic and resumable, and still speaks FTP to everyone.
 
@@ -44,6 +51,7 @@ Commands:
 Addresses:
   ftp://[user@]host[:port]/path     ftpes:// TLS is required; ftps:// TLS from the first byte
   [user@]host:path                  a leading '/' makes the path absolute; '-' is stdin or stdout
+  [user@]site:path                  a name of yours: see 'ftlite bookmark --help'
 
 'ftlite COMMAND --help' tells all about a command, 'ftlite --version' which ftlite this is.
 """
@@ -57,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print(help_text())
     if name == "--version":
         return _print(f"ftlite {__version__}\n")
+    if name not in COMMANDS and name is not None and _is_address(name):
+        arguments, name = ["shell", *arguments], "shell"
     if name not in COMMANDS:
         sys.stderr.write(_no_command(name))
         return _USAGE
@@ -77,6 +87,11 @@ def _print(text: str) -> int:
     return 0
 
 
+def _is_address(word: str) -> bool:
+    """Whether somebody who wrote this instead of a command wants a shell there."""
+    return not word.startswith("-") and (":" in word or "@" in word)
+
+
 def _no_command(name: str | None) -> str:
     """The sentence for somebody who named no command, or one that we do not have."""
     if name is None:
@@ -88,8 +103,8 @@ def _no_command(name: str | None) -> str:
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     if near:
         hint = f"did you mean '{near[0]}'?"
-    elif ":" in name or "@" in name:
-        hint = f"to look at an address, write 'ftlite ls {printable(name)}'"
+    elif "." in name:
+        hint = f"for a shell on a server of that name, write 'ftlite shell {printable(name)}'"
     else:
         hint = f"choose one of {', '.join(COMMANDS)}"
     return f"ftlite: {printable(name)!r} is not a command; {hint}\n"

@@ -1,6 +1,7 @@
 """Where a password comes from; never from argv, where others can read it.
 
-In order: --password-file, --password-command, FTLITE_PASSWORD, .netrc, and a hidden question when somebody sits there.
+In order: --password-file, --password-command, FTLITE_PASSWORD, .netrc, the desktop's keyring where --keyring asks for
+it, and a hidden question when somebody sits there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ from attrs import field, frozen
 
 from ftlite.cli import places
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options
-
-VARIABLE = "FTLITE_PASSWORD"
+from ftlite.cli.flags import PASSWORD, Options
 
 
 @frozen
@@ -45,6 +44,10 @@ def find_login(options: Options, user: str | None, host: str, warn: Callable[[st
     name = user if user is not None else entry.user if entry else None
     if password is None and entry is not None:
         return entry
+    if password is None and name is not None and options.keyring:
+        from ftlite.cli import keyring
+
+        password = keyring.find(name, host)
     if password is None and name is not None and name not in ("anonymous", "ftp"):
         password = ask_password(f"Password for {name}@{host}: ")
     return Login(name, password)
@@ -56,7 +59,7 @@ def given_password(options: Options) -> str | None:
         return password_from_file(options.password_file)
     if options.password_command is not None:
         return _from_command(options.password_command)
-    return os.environ.get(VARIABLE)
+    return os.environ.get(PASSWORD)
 
 
 def password_from_file(path: Path) -> str:

@@ -11,6 +11,7 @@ from ftlite.protocol.text import printable
 
 OK = 0
 USAGE = 2
+UNCHANGED = 12
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -31,6 +32,8 @@ CODES: dict[str, int] = {
     "EXISTS": 9,
     "NO_ROOM": 10,
     "FAILED": 11,
+    "INTERRUPTED": INTERRUPTED,
+    "TERMINATED": TERMINATED,
 }
 
 _ERRNO: dict[int, str] = {

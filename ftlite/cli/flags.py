@@ -1,25 +1,29 @@
 """Every flag of the client commands, declared once, with its environment variable.
 
 A flag ``--stall-timeout`` is also ``FTLITE_STALL_TIMEOUT`` (for `serve`: ``FTLITE_SERVE_...``); what is typed wins.
-Flags that take more than one value take them from the environment separated by spaces.
+Behind both come a site and config.toml (`ftlite.cli.defaults`). Flags that take more than one value take them from the
+environment separated by spaces.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import fields, frozen
+from attrs import field, fields, frozen
 from click.core import ParameterSource
 
 from ftlite.cli.surroundings import here
 from ftlite.config.units import parse_duration, parse_rate
 
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
+PASSWORD = "FTLITE_PASSWORD"  # noqa: S105  the name of a variable
 
 
 def duration(value: Any) -> float:
@@ -66,6 +70,8 @@ class Options:
     password_file: Path | None = None
     password_command: str | None = None
     netrc_file: Path | None = None
+    keyring: bool = False
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
     connect_timeout: float = 15.0
     stall_timeout: float = 60.0
     max_time: float | None = None
@@ -80,12 +86,23 @@ class Options:
     require: str | None = None
     dialect: str | None = None
     digest: str = "sha256"
+    #: the fields that argv or the environment gave
+    settled: frozenset[str] = field(default=frozenset(), repr=False, eq=False)
 
     @property
     def connecting(self) -> tuple[object, ...]:
         """What is settled when a connection is made, and cannot change for a command on it."""
         return (self.port, self.tls, self.cacert, self.pin, self.accept_new, self.password_file, self.password_command,
-                self.netrc_file, self.connect_timeout, self.stall_timeout, self.dialect)
+                self.netrc_file, self.keyring, self.proxy, self.connect_timeout, self.stall_timeout, self.dialect)
+
+
+
+def _without_password(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A proxy's password may come from the environment, not from argv, where others can read it."""
+    typed = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    if value is not None and typed and re.search(r"^(?:[^/@]*//)?[^/]*:[^/]*@", value):
+        raise click.BadParameter("holds a password, which others can read in the process list; set FTLITE_PROXY")
+    return value
 
 
 #: Flags that every client command has, in the order of --help.
@@ -102,6 +119,8 @@ _COMMON = (
     _client("--password-file", type=FILE, metavar="FILE", help="Read the password from the first line of FILE."),
     _client("--password-command", metavar="CMD", help="Take the password from the first line that CMD prints."),
     _client("--netrc-file", type=FILE, metavar="FILE", help="Instead of ~/.netrc."),
+    _client("--keyring", is_flag=True, help="Look into the desktop's keyring too; 'ftlite password set' writes there."),
+    _client("--proxy", metavar="URL", callback=_without_password, help="Go through this proxy, or 'none'."),
     _client("--connect-timeout", type=duration, metavar="TIME", default=15.0,
             help="To connect and log in; 15s unless given."),
     _client("--stall-timeout", type=duration, metavar="TIME", default=60.0,
@@ -141,13 +160,15 @@ def client_flags(*extra: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
         @functools.wraps(function)
         def gathered(**given: Any) -> Any:
-            settled = here().settings
-            flags = {
-                name: settled[name] if name in settled and not _typed(name) else given[name]
-                for name in names
-                if name in given
-            }
-            return function(Options(**flags), **{name: value for name, value in given.items() if name not in flags})
+            from ftlite.cli.defaults import with_config
+
+            place = here().settings
+            source = click.get_current_context().get_parameter_source
+            declared = [name for name in names if name in given]
+            flags = {name: place[name] if name in place and not _typed(name) else given[name] for name in declared}
+            settled = frozenset(name for name in declared if name in place or source(name) in _GIVEN)
+            rest = {name: value for name, value in given.items() if name not in flags}
+            return function(with_config(Options(**flags, settled=settled), declared), **rest)
 
         decorated: Callable[..., Any] = gathered
         for declare in reversed([*(_EXTRA[name] for name in extra), *_COMMON]):
@@ -159,3 +180,13 @@ def client_flags(*extra: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 def _typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def typed_flags(options: Options) -> dict[str, Any]:
+    """Of the command that is being parsed, the options that were typed, by their fields."""
+    return {field.name: getattr(options, field.name) for field in fields(Options) if _typed(field.name)}
+
+
+def every_extra() -> tuple[str, ...]:
+    """The names of all flags that a command may ask for."""
+    return tuple(_EXTRA)

@@ -12,6 +12,22 @@ def state_home() -> Path:
     return (Path(value) if value.startswith("/") else Path.home() / ".local/state") / "ftlite"
 
 
+def config_home() -> Path:
+    """`$XDG_CONFIG_HOME/ftlite`, by default `~/.config/ftlite`; a relative path counts as none."""
+    value = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(value) if value.startswith("/") else Path.home() / ".config") / "ftlite"
+
+
+def config_file() -> Path:
+    """What the client's flags default to."""
+    return config_home() / "config.toml"
+
+
+def sites_file() -> Path:
+    """Servers with names."""
+    return config_home() / "sites.toml"
+
+
 def known_servers() -> Path:
     """The file that remembers the certificates of servers, as ssh does in known_hosts."""
     return state_home() / "known_servers"

@@ -70,6 +70,7 @@ def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
     what = _count(report.files, "file")
     if report.directories:
         what += f" in {_count(report.directories, 'directory')}"
+    voice.tally.told = True
     if report.same:
         voice.say(f"{name}: nothing left to do, {what} there already{verified}")
     else:

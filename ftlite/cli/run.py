@@ -28,7 +28,7 @@ def run(name: str, module: str, attribute: str, arguments: Sequence[str]) -> int
     before = _on_terminate(_raise_terminated)
     try:
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        done = command.main(args=list(arguments), prog_name=program, standalone_mode=False)
+        done = parse_command(command, program, arguments)
         if type(done).__name__ == "Action":  # by its name, for its module is not imported before a command needs it
             from ftlite.cli.session import run_action
 
@@ -53,6 +53,15 @@ def run(name: str, module: str, attribute: str, arguments: Sequence[str]) -> int
         return told.code
     finally:
         _on_terminate(before)
+
+
+def parse_command(command: click.Command, name: str, arguments: Sequence[str], place: object = None) -> Any:
+    """What `arguments` make of `command`, given at `place` (see surroundings.py): an exit code, or what is to be done.
+
+    Raises:
+        click.ClickException: they are wrong.
+    """
+    return command.main(args=list(arguments), prog_name=name, standalone_mode=False, obj=place)
 
 
 def _asked_for_traceback(arguments: Sequence[str]) -> bool:

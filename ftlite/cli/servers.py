@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ftlite.cli import places
+from ftlite.cli.asking import on_terminal
 from ftlite.cli.credentials import Login, find_login
 from ftlite.cli.flags import Options
 from ftlite.cli.proxies import proxy_for
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ftlite.client import Client
     from ftlite.client.address import Address
+    from ftlite.client.trust import Ask
 
 
 class Logins:
@@ -33,7 +35,7 @@ class Logins:
         """Find out how to log in. May run a command or ask on the terminal, so it blocks. CliError as `find_login`."""
         server = _server(address, options)
         if server not in self._found:
-            self._found[server] = find_login(options, address.user, address.host, voice.warn)
+            self._found[server] = find_login(options_at(options, address), address.user, address.host, voice.warn)
 
     def of(self, address: Address, options: Options) -> Login:
         """The login that `know` found."""
@@ -44,12 +46,16 @@ class Servers:
     """A client for each server that is talked to, closed when the scope ends.
 
     One that is asked for with other terms of connecting (another port, another pin) is another server.
+
+    Args:
+        ask: asked about a server that nobody vouches for; None: whoever sits at the terminal, if there is one.
     """
 
-    def __init__(self, logins: Logins) -> None:
+    def __init__(self, logins: Logins, ask: Ask | None = None) -> None:
         import trio
 
         self.logins = logins
+        self._ask = ask if ask is not None else on_terminal()
         self._clients: dict[tuple[object, ...], Client] = {}
         self._opening = trio.Lock()
         self._leaving = trio.Event()
@@ -65,18 +71,31 @@ class Servers:
         self._leaving.set()
         return await self._stack.__aexit__(*details)  # type: ignore[arg-type]
 
-    async def client(self, address: Address, options: Options, voice: Voice) -> Client:
+    async def client(
+        self,
+        address: Address,
+        options: Options,
+        voice: Voice,
+        clock: trio.CancelScope | None = None,
+        *,
+        apart: bool = False,
+    ) -> Client:
         """The client for a server that is known, connected at the first call. It works by `options`, and tells `voice`.
+
+        Args:
+            clock: what does not run while somebody is asked whether to trust the server.
+            apart: another one than that of who does not say so, with connections of its own.
 
         Raises:
             ClientError: as `connect` raises it.
         """
-        server = _server(address, options)
+        options = options_at(options, address)
+        server = (*_server(address, options), apart)
         async with self._opening:
             held = self._clients.get(server)
             if held is None:
                 login = self.logins.of(address, options)
-                self._clients[server] = await self._nursery.start(self._hold, address, login, options, voice)
+                self._clients[server] = await self._nursery.start(self._hold, address, login, options, voice, clock)
                 return self._clients[server]
         return held.working(
             connections=options.parallel,
@@ -88,17 +107,20 @@ class Servers:
         )
 
     async def _hold(
-        self, address: Address, login: Login, options: Options, voice: Voice,
+        self, address: Address, login: Login, options: Options, voice: Voice, clock: trio.CancelScope | None,
         task_status: trio.TaskStatus[Client],
     ) -> None:  # fmt: skip
         """Keep a connection for everybody who asks, in a task of its own: whoever asks first may end first."""
-        async with _connect(address, login, options, voice) as client:
+        from ftlite.client.connecting import pausing
+
+        ask = pausing(self._ask, clock) if self._ask is not None and clock is not None else self._ask
+        async with _connect(address, login, options, voice, ask) as client:
             task_status.started(client)
             await self._leaving.wait()
 
 
 def _connect(
-    address: Address, login: Login, options: Options, voice: Voice
+    address: Address, login: Login, options: Options, voice: Voice, ask: Ask | None
 ) -> contextlib.AbstractAsyncContextManager[Client]:
     from ftlite.client import KnownServers, connect
 
@@ -122,9 +144,24 @@ def _connect(
         notice=voice.warn,
         dialect=options.dialect,
         digest=options.digest,
-        proxy=proxy_for(address.host, options.port or address.effective_port, os.environ),
+        proxy=_proxy(options, address),
+        ask=ask,
     )
 
 
 def _server(address: Address, options: Options) -> tuple[object, ...]:
-    return (address.scheme, address.host.lower(), address.port, address.user, options.connecting)
+    there = options_at(options, address)
+    return (address.scheme, address.host.lower(), address.port, address.user, there.connecting)
+
+
+def _proxy(options: Options, address: Address) -> str | None:
+    if options.proxy is not None:
+        return None if options.proxy == "none" else options.proxy
+    return proxy_for(address.host, options.port or address.effective_port, os.environ)
+
+
+def options_at(options: Options, address: Address) -> Options:
+    """`options` as they are for the server of `address`, which may be a site."""
+    from ftlite.cli import sites
+
+    return sites.options_at(options, address)

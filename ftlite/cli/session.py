@@ -18,6 +18,8 @@ from ftlite.cli.surroundings import Pattern, address_of, addresses_of, here
 from ftlite.cli.voice import Voice
 
 if TYPE_CHECKING:
+    import trio
+
     from ftlite.client import Client
     from ftlite.client.address import Address
 
@@ -113,7 +115,7 @@ async def _work(action: Action, servers: Servers) -> None:
     limit = options.max_time if options.max_time is not None else float("inf")
     async with _telling(voice):
         with trio.move_on_after(limit) as clock:
-            await action.work(Session(options, voice, servers))
+            await action.work(Session(options, voice, servers, clock))
     if clock.cancelled_caught:
         what = action.addresses[0].host if action.addresses else voice.command
         raise exits.CliError("TIMEOUT", f"{what}: not done within {limit:g} s; raise --max-time, or resume")
@@ -169,14 +171,18 @@ async def _with_signals(logins: Logins, action: Action) -> int | None:
 class Session:
     """What a command's work has: its options, its voice, and a connected client for each server."""
 
-    def __init__(self, options: Options, voice: Voice, servers: Servers) -> None:
+    def __init__(self, options: Options, voice: Voice, servers: Servers, clock: trio.CancelScope) -> None:
         self.options = options
         self.voice = voice
         self._servers = servers
+        self._clock = clock
 
-    async def client(self, address: Address) -> Client:
-        """The client for the server of `address`, connected at the first call. ClientError as `connect` raises it."""
-        return await self._servers.client(address, self.options, self.voice)
+    async def client(self, address: Address, *, apart: bool = False) -> Client:
+        """The client for the server of `address`, connected at the first call. ClientError as `connect` raises it.
+
+        `apart`: with connections of its own, for who needs one beside those that others of its tasks hold.
+        """
+        return await self._servers.client(address, self.options, self.voice, self._clock, apart=apart)
 
     async def each(self, addresses: Iterable[Address | Pattern]) -> AsyncIterator[Address]:
         """The addresses, each pattern replaced by what it matches, in the order of their names.

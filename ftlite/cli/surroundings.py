@@ -38,10 +38,11 @@ class Surroundings:
     sums_up: bool = True  #: whether each command ends with its own JSON summary
 
     def address(self, word: str) -> Address:
-        """What `word` names, exactly. ClientError USAGE."""
+        """What `word` names, exactly; a site's name is an address too. ClientError USAGE, ConfigError."""
+        from ftlite.cli.sites import resolve
         from ftlite.client.address import parse_address
 
-        return parse_address(word)
+        return resolve(parse_address(word))
 
     def addresses(self, words: Sequence[str]) -> list[Address | Pattern]:
         """What the `words` name, patterns among them where there are patterns. ClientError USAGE."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from ftlite.client import Client
 
 STDIO = "-"
+
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?:[^/:@]*@)?(?:\[[^\]/]*\]|[^/:\[]+):")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text`, where a local path could stand too, is ``scheme://...`` or ``[user@]host:...``; with a slash
+    before the colon, as in ``./a:b``, it is a path."""
+    return _ADDRESS.match(text) is not None
 
 
 def base_name(path: str) -> str:

@@ -14,9 +14,9 @@ import click
 from attrs import evolve
 
 from ftlite.cli import places
-from ftlite.cli.credentials import VARIABLE, ask_password, password_from_file
+from ftlite.cli.credentials import ask_password, password_from_file
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import FILE, flag
+from ftlite.cli.flags import FILE, PASSWORD, flag
 from ftlite.protocol.text import printable
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def _password(name: str, file: Path | None, generate: bool) -> str:
         password = random_password()
         sys.stdout.write(password + "\n")
         return password
-    if os.environ.get(VARIABLE):
-        return os.environ[VARIABLE]
+    if os.environ.get(PASSWORD):
+        return os.environ[PASSWORD]
     typed = ask_password(f"New password for {printable(name)}: ")
     if not typed:
         raise click.UsageError("no password was given; use --password-file, --generate or FTLITE_PASSWORD")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, TextIO
 
 from ftlite.cli import exits
+from ftlite.cli.tally import Tally
 from ftlite.protocol.text import encode, printable
 
 
@@ -47,15 +47,11 @@ class Voice:
         self.foreground = foreground
         self._out = out
         self.stdin = stdin
-        self._sums_up = sums_up
+        self.sums_up = sums_up
         self.quiet = quiet
         self.verbose = verbose
         self.json = json_lines
-        self.started = time.monotonic()
-        self.done = 0  #: things done, files mostly
-        self.moved = 0  #: bytes moved
-        self.verified: str | None = None  #: the least of what was verified
-        self.failures: list[exits.Told] = []
+        self.tally = Tally()
         self.hide_bars: Callable[[], None] | None = None  #: takes the bars off the terminal, while there are any
         self.under_way: dict[str, tuple[int, int | None]] = {}  #: what moves now: bytes so far, and in total
 
@@ -128,15 +124,11 @@ class Voice:
     # What became of it.
     def succeeded(self, count: int = 1, *, moved: int = 0, verified: str | None = None) -> None:
         """Count one thing done, or so many."""
-        self.done += count
-        self.moved += moved
-        if verified is not None and (self.verified is None or _WORTH.index(verified) < _WORTH.index(self.verified)):
-            self.verified = verified
+        self.tally.succeeded(count, moved, verified)
 
     def failed(self, error: BaseException, **fields: Any) -> None:
         """Count one failure and tell it, to people or as an ``error`` event; `fields` go into the event."""
-        told = exits.tell(error)
-        self._failed(told, **fields)
+        self._failed(exits.tell(error), **fields)
         if self.verbose >= 2:
             traceback.print_exception(error)
 
@@ -146,32 +138,28 @@ class Voice:
         self._failed(exits.Told(word, word, code))
 
     def _failed(self, told: exits.Told, **fields: Any) -> None:
-        self.failures.append(told)
+        self.tally.failures.append((told, str(fields.get("path") or fields.get("local") or "")))
         self._aside(f"ftlite {self.command}: {told.sentence}")
         self.event("error", outcome=told.outcome, exit=told.code, message=told.sentence, **fields)
 
     def close(self) -> int:
-        """Write the summary; the exit code of it all: the one that all failures share, 8 when only some failed."""
-        code = self._code()
-        if not self._sums_up:
-            return code
+        """Say the sum, where there is more to say than was said; the exit code of it all."""
+        if self.sums_up:
+            self.sum_up(self.tally, self.tally.code)
+        return self.tally.code
+
+    def sum_up(self, tally: Tally, code: int) -> None:
+        """The last words on what `tally` counted, to people where several files moved, and as the last event. `code`
+        is the exit code that it comes to."""
+        if tally.files > 1 and not tally.told:
+            self.say(f"ftlite {self.command}: {tally.sentence}")
+        elif tally.failures and tally.done + len(tally.failures) > 1:
+            self.say(f"ftlite {self.command}: {tally.failed}")
         self.event(
-            "summary", command=self.command, ok=code == exits.OK, exit=code, done=self.done, failed=len(self.failures),
-            bytes=self.moved, verified=self.verified, seconds=round(time.monotonic() - self.started, 3),
+            "summary", command=self.command, ok=code in (exits.OK, exits.UNCHANGED), exit=code,
+            done=tally.done, failed=len(tally.failures), bytes=tally.moved, verified=tally.verified,
+            seconds=round(tally.seconds, 3),
         )  # fmt: skip
-        return code
-
-    def _code(self) -> int:
-        codes = {told.code for told in self.failures}
-        for stopped in (exits.INTERRUPTED, exits.TERMINATED):
-            if stopped in codes:
-                return stopped
-        if not codes:
-            return exits.OK
-        return exits.CODES["PARTIAL"] if self.done or len(codes) > 1 else codes.pop()
-
-
-_WORTH = ("none", "size", "digest")
 
 
 def _json_field(key: str, value: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 from attrs import frozen
 
 from ftlite.client.errors import ClientError, Outcome
-from ftlite.protocol.text import decode, encode
+from ftlite.protocol.text import decode, encode, without_password
 
 
 class Scheme(enum.Enum):
@@ -69,7 +69,7 @@ _SCHEMES = {scheme.value: scheme for scheme in Scheme if scheme is not Scheme.BA
 
 
 def _refuse(text: str, cause: str, remedy: str) -> ClientError:
-    return ClientError(Outcome.USAGE, f"the address {text!r} {cause}", remedy=remedy)
+    return ClientError(Outcome.USAGE, f"the address {without_password(text)!r} {cause}", remedy=remedy)
 
 
 def parse_address(text: str) -> Address:
@@ -167,7 +167,9 @@ def _port(port: str | None, text: str) -> int | None:
     if port is None or port == "":
         return None
     if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
-        raise _refuse(text, f"has the port {port!r}", "a port is a number from 1 to 65535")
+        # A password with a '/' in it ends the host too early: what stands there is not repeated.
+        shown = f"has the port {port!r}" if without_password(text) == text else "has a port that is no number"
+        raise _refuse(text, shown, "a port is a number from 1 to 65535, and a password does not belong into an address")
     return int(port)
 
 

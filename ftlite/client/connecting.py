@@ -14,6 +14,7 @@ from attrs import define, evolve
 from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.client import Client
 from ftlite.client.errors import ClientError, Outcome
+from ftlite.client.known import KnownServers, server_name
 from ftlite.client.login import Dialect, Target, open_session
 from ftlite.client.nursery import open_plain_nursery
 from ftlite.client.pool import Pool
@@ -21,7 +22,7 @@ from ftlite.client.retry import retrying
 from ftlite.client.session import Session
 from ftlite.client.success import Verified
 from ftlite.client.terms import make_terms
-from ftlite.client.trust import KnownServers, Trust, parse_pin, server_name
+from ftlite.client.trust import Ask, Trust, UnknownServer, parse_pin
 from ftlite.config.tlsmode import TlsMode
 from ftlite.net.proxy import Proxy, parse_proxy
 
@@ -52,6 +53,7 @@ async def connect(
     dialect: Dialect | str | None = None,
     spares: int | None = None,
     digest: str = "sha256",
+    ask: Ask | None = None,
 ) -> AsyncIterator[Client]:
     """Log in to a server for the length of this scope.
 
@@ -74,6 +76,8 @@ async def connect(
         spares: native: data connections kept dialled ahead, as far as the server allows; None: one, where the way is
             long and more transfers are likely.
         digest: native: what transfers are verified by, ``sha256`` or ``blake3`` where both sides have it.
+        ask: asks a person about a server that was never met and that no CA vouches for, where `trust` decides; a key
+            that they know is recorded there. Its time does not count for `max_time`. None: such a server is refused.
 
     Raises:
         ClientError: USAGE, CONNECT, TIMEOUT, TLS, PIN, LOGIN, PROTOCOL; TIMEOUT also when `max_time` ran out.
@@ -81,15 +85,21 @@ async def connect(
     target = _target(
         address, user, password, account, port, tls, cacert=cacert, pin=pin, trust=trust,
         connect_timeout=connect_timeout, stall_timeout=stall_timeout, proxy=_proxy(proxy),
-        dialect=_dialect(dialect), spares=spares,
+        dialect=_dialect(dialect), spares=spares, notice=notice,
     )  # fmt: skip
     terms = make_terms(require=require, limit_rate=limit_rate, digest=digest)
     deadline = math.inf if max_time is None else trio.current_time() + max_time
     with trio.CancelScope(deadline=deadline) as clock:
         async with open_plain_nursery() as nursery:
-            pool = Pool(partial(_open, target, nursery, _Memory(target, notice)), max(1, connections))
+            pool = Pool(partial(_open, target, nursery, _Memory(target)), max(1, connections))
             try:
-                first = await _first(pool, retries, notice)
+                try:
+                    first = await _first(pool, retries, notice)
+                except UnknownServer as unknown:
+                    if ask is None:
+                        raise
+                    await _vouched(target, unknown, pausing(ask, clock))
+                    first = await _first(pool, retries, notice)
                 client = Client(target.address, pool, first, terms=terms, retries=retries, notice=notice)
                 yield client
                 await client.quit()
@@ -119,7 +129,6 @@ class _Memory:
     """What known_servers keeps of the dialect of one server. Each thing is written or told once."""
 
     target: Target
-    notice: Callable[[str], None] | None
     recorded: bool = False
     warned: bool = False
 
@@ -146,8 +155,8 @@ class _Memory:
             )
 
     def _tell(self, sentence: str) -> None:
-        if self.notice is not None:
-            self.notice(sentence)
+        if self.target.notice is not None:
+            self.target.notice(sentence)
 
 
 def _target(
@@ -166,6 +175,7 @@ def _target(
     proxy: Proxy | None,
     dialect: Dialect | None,
     spares: int | None,
+    notice: Callable[[str], None] | None,
 ) -> Target:
     where = parse_address(address) if isinstance(address, str) else address
     if port is not None:
@@ -191,6 +201,7 @@ def _target(
         proxy=proxy,
         dialect=dialect,
         spares=spares,
+        notice=notice,
     )
 
 
@@ -234,3 +245,32 @@ async def _first(pool: Pool, retries: int, notice: Callable[[str], None] | None)
             raise
 
     return await retrying(attempt, retries=retries, notice=notice)
+
+
+async def _vouched(target: Target, unknown: UnknownServer, ask: Ask) -> None:
+    """Have a person vouch for the server's key, and remember it.
+
+    No connection is kept open for it: a server would not wait for somebody who looks a key up.
+
+    Raises:
+        ClientError: TLS when they do not; else as `Trust.accept`.
+    """
+    if not await ask(unknown):
+        raise ClientError(Outcome.TLS, f"{unknown.name}: its key {unknown.pin} was not accepted; nothing was sent")
+    told = await trio.to_thread.run_sync(target.trust.accept, unknown)
+    if target.notice is not None:
+        target.notice(told)
+
+
+def pausing(ask: Ask, clock: trio.CancelScope) -> Ask:
+    """`ask`, with the deadline of `clock` moved on by as long as the answer takes."""
+
+    async def asked(unknown: UnknownServer) -> bool:
+        began, deadline = trio.current_time(), clock.deadline
+        clock.deadline = math.inf
+        try:
+            return await ask(unknown)
+        finally:
+            clock.deadline = deadline + trio.current_time() - began
+
+    return asked

@@ -29,13 +29,14 @@ _ALGORITHMS: dict[str, tuple[str, str, int]] = {
 
 def best_algorithm(session: Session) -> str | None:
     """The strongest digest that the server says it can make and that we can; None: it makes none."""
+    return next((one for one in ("sha256", "sha512", "crc32", "md5") if offers(session, one)), None)
+
+
+def offers(session: Session, algorithm: str) -> bool:
+    """Whether the server says that it makes this digest."""
     offered = session.features.names.get("HASH", "").upper().replace("*", "")
-    names = {name.strip() for name in offered.split(";")}
-    for algorithm in ("sha256", "sha512", "crc32", "md5"):
-        listed, verb, _ = _ALGORITHMS[algorithm]
-        if listed in names or (verb and session.features.has(verb)):
-            return algorithm
-    return None
+    listed, verb, _ = _ALGORITHMS[algorithm]
+    return listed in {name.strip() for name in offered.split(";")} or (verb != "" and session.features.has(verb))
 
 
 async def remote_digest(session: Session, path: str, algorithm: str) -> str:

@@ -135,7 +135,7 @@ async def facts(session: Session, path: str) -> Entry:
             return evolve(_mlst(session, path, answer), name=path)
         if answer.code not in (500, 502):
             raise from_reply(path or session.thing, "MLST", answer)
-    return Entry(path, Kind.FILE, size=await size_of(session, path), modify_ns=await _modified(session, path))
+    return Entry(path, Kind.FILE, size=await size_of(session, path), modify_ns=await modified(session, path))
 
 
 def _mlst(session: Session, path: str, answer: Reply) -> Entry:
@@ -178,7 +178,8 @@ async def size_now(session: Session, path: str, known: int | None, evidence: Evi
     return known if now is None else now
 
 
-async def _modified(session: Session, path: str) -> int | None:
+async def modified(session: Session, path: str) -> int | None:
+    """MDTM (RFC 3659 s.3), nanoseconds since the epoch; None where the server cannot say."""
     if session.quirks.no_mdtm:
         return None
     answer = await session.ask("MDTM", path)
@@ -216,12 +217,12 @@ async def stat(session: Session, path: str) -> Entry:
         if entry.name == name:
             if entry.kind is Kind.DIR:
                 return evolve(entry, name=path)
-            size, modified = await size_of(session, path), await _modified(session, path)
+            size, modify_ns = await size_of(session, path), await modified(session, path)
             return evolve(
                 entry,
                 name=path,
                 size=entry.size if size is None else size,
-                modify_ns=entry.modify_ns if modified is None else modified,
+                modify_ns=entry.modify_ns if modify_ns is None else modify_ns,
             )
     raise ClientError(Outcome.NOT_FOUND, f"{path}: not found on {session.thing}")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import re
 import ssl
+from collections.abc import Callable
 
 import trio
 from attrs import field, frozen
@@ -57,6 +58,7 @@ class Target:
         proxy: what every connection goes through.
         dialect: the one to speak; None: native where it is offered.
         spares: native data connections to dial ahead; None: one, where that saves time.
+        notice: told what a person should know and need not act on.
     """
 
     address: Address
@@ -70,6 +72,7 @@ class Target:
     proxy: Proxy | None = None
     dialect: Dialect | None = None
     spares: int | None = None
+    notice: Callable[[str], None] | None = field(default=None, repr=False, eq=False)
 
     @property
     def thing(self) -> str:
@@ -136,6 +139,8 @@ async def _reach(target: Target) -> tuple[Control, Reply, Plan | None]:
         if plan.learn:
             pin = await trio.to_thread.run_sync(trust.unverified, pin, cause)
             plan = Plan(plan.context, pin=pin)
+            if target.notice is not None:
+                target.notice(trust.remembered(pin))
         else:
             await trio.to_thread.run_sync(trust.verified, plan, pin)
     except BaseException:

@@ -152,7 +152,7 @@ async def _at_work(client: Client, ledger: _Ledger, walk: Callable[[_Queue], Awa
     async def work() -> None:
         async for job in receive:
             await job()
-            if any(one.error is not None and _fatal(one.error) for one in ledger.failures[-1:]):
+            if any(one.error is not None and is_fatal(one.error) for one in ledger.failures[-1:]):
                 nursery.cancel_scope.cancel()
 
     async with open_plain_nursery() as nursery:
@@ -162,7 +162,7 @@ async def _at_work(client: Client, ledger: _Ledger, walk: Callable[[_Queue], Awa
             await walk(send.send)
 
 
-def _fatal(error: ClientError) -> bool:
+def is_fatal(error: ClientError) -> bool:
     return error.outcome in _FATAL and (error.reply is None or error.reply.code == 421)
 
 
@@ -354,7 +354,7 @@ async def remove_tree(client: Client, path: str, hooks: Hooks) -> TreeReport:
                     ledger.note(TreeFile(inner, entry.kind, Transferred(there, "", 0, 0)))
             except ClientError as error:
                 ledger.note(TreeFile(inner, entry.kind, error=error))
-                if _fatal(error):
+                if is_fatal(error):
                     return
         if len(ledger.failures) == noted:
             await client.rmdir(posixpath.join(path, below) if below else path)

@@ -1,163 +1,58 @@
-"""Whose certificate is good enough: a pin, a CA, or what was seen before (as ssh keeps known_hosts).
+"""Whose certificate is good enough: a pin, a CA, or what was seen before.
 
 The order of authority for one server: a pin given by name, then a CA file given by name, then what known_servers
 recorded, then the system's CAs. A server once verified by a CA must verify by a CA again; a recorded pin must match;
-`accept_new` adds what is new and never changes what is there. All calls that touch the file block.
-
-One line a server: ``HOST:PORT WORD...``; a word is ``ca`` or ``sha256//BASE64`` (RFC 7469 s.2.4's hash of the public
-key), and ``native`` behind it when the server spoke that dialect; words of later versions are kept as they are. Who was
-met in clear only has no line: nothing says that it was the same server.
+`accept_new`, or a person who was asked, adds what is new and never changes what is there. All calls that touch the file
+block.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import fcntl
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from attrs import frozen
 
 from ftlite.client.errors import ClientError, Outcome, from_os_error
-
-CA = "ca"
-NATIVE = "native"
-_PIN = "sha256//"
+from ftlite.client.known import CA, PIN, KnownServers
 
 
 def parse_pin(text: str) -> str:
     """A pin in its one form, ``sha256//`` and 44 characters of base64; ClientError USAGE for anything else."""
-    if text.startswith(_PIN):
+    if text.startswith(PIN):
         try:
-            if len(base64.b64decode(text[len(_PIN) :], validate=True)) == 32:
+            if len(base64.b64decode(text[len(PIN) :], validate=True)) == 32:
                 return text
         except (binascii.Error, ValueError):
             pass
     raise ClientError(Outcome.USAGE, f"{text!r} is no pin", remedy="a pin is sha256// and 44 characters of base64")
 
 
-def server_name(host: str, port: int) -> str:
-    """How known_servers names a server: lower case, IPv6 in brackets."""
-    host = host.lower().rstrip(".")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-@frozen
-class KnownServers:
-    """The file of servers met before.
+class UnknownServer(ClientError):
+    """No CA vouches for a server that was never met. A person may know its key, and say so.
 
     Attributes:
-        path: the file; made with mode 0600 when first needed.
-        accept_new: record a server that no CA vouches for, when it was never met before.
+        name: the server, as known_servers names it.
+        pin: the key that it showed.
+        cause: why no CA vouches, in OpenSSL's words.
     """
 
-    path: Path
-    accept_new: bool = False
-
-    def look_up(self, name: str) -> str | None:
-        """``ca``, a pin, or None for a server never met. ClientError OTHER when the file cannot be read."""
-        return self._find(self._read(), name)
-
-    def record(self, name: str, word: str) -> None:
-        """Add a server. Recording what stands there already does nothing.
-
-        Raises:
-            ClientError: PIN when something else stands there (another process met the server at the same time).
-        """
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._locked():
-                lines = self._read()
-                there = self._find(lines, name)
-                if there is None:
-                    self._write([*lines, f"{name} {word}"])
-                elif there != word:
-                    raise self.changed(name, there, word)
-        except OSError as error:
-            raise from_os_error(str(self.path), error) from error
-
-    def was_native(self, name: str) -> bool:
-        """Whether the server ever spoke the native dialect. ClientError OTHER when the file cannot be read."""
-        return any(NATIVE in words for words in map(_words, self._read()) if _is_about(words, name))
-
-    def record_native(self, name: str) -> None:
-        """Note that a recorded server spoke the native dialect. One without a line gets none.
-
-        Raises:
-            ClientError: the file cannot be written.
-        """
-        if self.was_native(name) or self.look_up(name) is None:
-            return
-        try:
-            with self._locked():
-                lines = self._read()
-                for number, line in enumerate(lines):
-                    if self._find([line], name) is not None and NATIVE not in _words(line):
-                        lines[number] = f"{line.rstrip()} {NATIVE}"
-                self._write(lines)
-        except OSError as error:
-            raise from_os_error(str(self.path), error) from error
-
-    def changed(self, name: str, old: str, new: str) -> ClientError:
-        """The refusal of a server that is not what it was."""
-        was = "verified by a certificate authority" if old == CA else f"{old}"
-        return ClientError(
-            Outcome.PIN,
-            f"{name} is not the server it was: recorded as {was}, now {new}; somebody may be listening in",
-            remedy=f"if the change is known to be right, remove the line for {name} from {self.path}",
+    def __init__(self, name: str, pin: str, cause: str) -> None:
+        self.name = name
+        self.pin = pin
+        self.cause = cause
+        super().__init__(
+            Outcome.TLS,
+            f"{name}: the certificate cannot be verified ({cause}); its key is {pin}",
+            remedy=f"if that is the server's key, use --pin {pin}, or --accept-new to trust it from now on",
         )
 
-    def _read(self) -> list[str]:
-        try:
-            return self.path.read_text("utf-8", "surrogateescape").splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise from_os_error(str(self.path), error) from error
 
-    @staticmethod
-    def _find(lines: list[str], name: str) -> str | None:
-        for words in map(_words, lines):
-            if _is_about(words, name):
-                for word in words[1:]:
-                    if word == CA or word.startswith(_PIN):
-                        return word
-        return None
-
-    def _write(self, lines: list[str]) -> None:
-        handle, temporary = tempfile.mkstemp(prefix=".known_servers.", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write("".join(f"{line}\n" for line in lines))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """The file itself is replaced by rename, so the lock has a file of its own."""
-        lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
-
-
-def _words(line: str) -> list[str]:
-    return [] if line.startswith("#") else line.split()
-
-
-def _is_about(words: list[str], name: str) -> bool:
-    return bool(words) and words[0].lower() == name
+#: Whether a person says that this is the server's key. Asked with no clock running; the answer is remembered.
+Ask = Callable[[UnknownServer], Awaitable[bool]]
 
 
 @frozen
@@ -190,6 +85,23 @@ class Trust:
         if self.pin is not None or self.cacert is not None or self.known is None:
             return None
         return self.known.look_up(self.name)
+
+    def accept(self, unknown: UnknownServer) -> str:
+        """A person vouches for the key of `unknown`: remember it. Returns the sentence that says so.
+
+        Raises:
+            UnknownServer: something given by name decides, or nothing is remembered here.
+            ClientError: the file cannot be written.
+        """
+        if self.known is None or self.pin is not None or self.cacert is not None:
+            raise unknown
+        self.known.record(self.name, unknown.pin)
+        return self.remembered(unknown.pin)
+
+    def remembered(self, pin: str) -> str:
+        """What to tell of a key that was just recorded."""
+        where = self.known.path if self.known is not None else ""
+        return f"the key of {self.name} is {pin}; it is remembered in {where}, and from now on it must be this one"
 
     def plan(self) -> Plan:
         """How to verify at the first handshake."""
@@ -228,18 +140,15 @@ class Trust:
         """No CA vouches for the server. Returns the pin it is trusted by from now on, when that is allowed.
 
         Raises:
-            ClientError: PIN when a CA vouched before, else TLS.
+            ClientError: PIN when a CA vouched before.
+            UnknownServer: nobody said whether that is the server's key.
         """
         if self.known is not None and self.recorded() == CA:
             raise self.known.changed(self.name, CA, f"{pin} ({cause})")
         if self.known is not None and self.known.accept_new and self.cacert is None:
             self.known.record(self.name, pin)
             return pin
-        raise ClientError(
-            Outcome.TLS,
-            f"{self.name}: the certificate cannot be verified ({cause}); its key is {pin}",
-            remedy=f"if that is the server's key, use --pin {pin}, or --accept-new to trust it from now on",
-        )
+        raise UnknownServer(self.name, pin, cause)
 
 
 def _context(*, verify: bool, cacert: Path | None) -> ssl.SSLContext:

@@ -7,10 +7,8 @@ file of its own, since the accounts' own file is another inode after each edit. 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,11 @@ from typing import Any
 import attrs
 
 from ftlite.config.errors import ConfigError
-from ftlite.config.load import check_user, structure
-from ftlite.config.models import Rule, User
+from ftlite.config.files import locked, write_whole
+from ftlite.config.load import check_user
+from ftlite.config.models import Rule, ServerConfig, User
 from ftlite.config.rights import format_rights
+from ftlite.config.structure import structure
 
 
 class Accounts:
@@ -47,7 +47,7 @@ class Accounts:
         users: dict[str, User] = {}
         for index, item in enumerate(data["users"]):
             key = f"users[{index}]"
-            user = structure(User, item, self.path, key)
+            user = structure(User, item, self.path, key, ServerConfig)
             check_user(user, self.path, key)
             if user.name in users:
                 raise ConfigError(self.path, f"{key}.name", f"{user.name!r} is there twice")
@@ -88,38 +88,13 @@ class Accounts:
     def _edit(self) -> Iterator[dict[str, User]]:
         """The accounts to change in place; written when the block ends well, with other editors kept out."""
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                self._give_away(lock)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self.path, self._give_away):
                 users = self.load()
                 yield users
-                self._write(users)
-            finally:
-                os.close(lock)
+                text = json.dumps({"users": [_plain(user) for _, user in sorted(users.items())]}, indent=2) + "\n"
+                write_whole(self.path, text, self._give_away)
         except OSError as error:
             raise ConfigError(self.path, "", f"cannot be written: {error.strerror}") from error
-
-    def _write(self, users: dict[str, User]) -> None:
-        text = json.dumps({"users": [_plain(user) for _, user in sorted(users.items())]}, indent=2) + "\n"
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}-", dir=self.path.parent)  # 0600 whatever the umask
-        try:
-            with open(handle, "w", encoding="ascii") as file:
-                file.write(text)
-                file.flush()
-                self._give_away(handle)
-                os.fsync(file.fileno())
-            os.rename(name, self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
     def _give_away(self, fd: int) -> None:
         """Root may edit the accounts of a server that runs as somebody else, who must still be able to read them."""

@@ -39,6 +39,18 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LOGIN = re.compile(r"([^:/@\[]*):.+@", re.DOTALL)
+
+
+def without_password(text: str) -> str:
+    """`text`, which somebody typed as an address, without what may be a password in it: for messages and histories."""
+    scheme = _SCHEME.match(text)
+    start = scheme.end() if scheme else 0
+    login = _LOGIN.match(text, start)
+    return text if login is None else f"{text[:start]}{login[1]}:***@{text[login.end() :]}"
+
+
 def quote_path(path: str) -> str:
     """`path` in quotes, quotes inside it doubled, as the text of a 257 reply wants it (RFC 959 app. II)."""
     return '"' + path.replace('"', '""') + '"'

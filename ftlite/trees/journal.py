@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from attrs import define, frozen
 
-from ftlite.trees.entry import EntryKind, Position, TreeEntry
+from ftlite.trees.entry import FILE, LINK, EntryKind, Position, TreeEntry
 from ftlite.trees.manifest import Hasher, Manifest, maker
 from ftlite.trees.safety import check_link
 from ftlite.trees.sweep import Stopped, Sweep, hash_file
@@ -28,7 +28,8 @@ _MOST_BODY = 1 << 16
 _BATCH_RECORDS = 256
 _BATCH_OCTETS = 4 << 20  # of content: what a kill takes away of what has arrived
 _BEGUN, _DROPPED = b"P", b"N"
-_KINDS = {kind.value.encode(): kind for kind in EntryKind}
+_LETTERS = {kind: kind.value.encode() for kind in EntryKind}
+_KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 
 
 @frozen
@@ -150,7 +151,7 @@ class Journal:
                 continue
             if not sweep.stands(entry, digest):
                 return
-            if entry.kind is EntryKind.LINK and check_link(entry.path, entry.target):
+            if entry.kind is LINK and check_link(entry.path, entry.target):
                 self.winding.append((entry.path, entry.target))
             found.manifest.add(entry, digest)
             found.last = entry.path.replace(b"/", b"\0")
@@ -160,7 +161,7 @@ class Journal:
 
     def add(self, entry: TreeEntry, digest: str) -> None:
         """An entry is complete. A directory's mode and time are those that it will have in the end."""
-        self._write_record(entry.kind.value.encode(), entry, digest)
+        self._write_record(_LETTERS[entry.kind], entry, digest)
         self._unwritten += entry.size
         if len(self._held) >= _BATCH_RECORDS or self._unwritten >= _BATCH_OCTETS:
             self.flush()
@@ -188,15 +189,8 @@ class Journal:
             self._unwritten = 0
 
     def _write_record(self, letter: bytes, entry: TreeEntry, digest: str) -> None:
-        body = b"%b\0%o\0%d\0%d\0%b\0%b\0%b" % (
-            letter,
-            entry.mode,
-            entry.modify_ns,
-            entry.size,
-            digest.encode(),
-            entry.path,
-            entry.target,
-        )
+        path, _, mode, modify, size, target = entry
+        body = b"%b\0%o\0%d\0%d\0%b\0%b\0%b" % (letter, mode, modify, size, digest.encode(), path, target)
         self._held.append(_FRAME.pack(len(body), zlib.crc32(body)) + body)
 
 
@@ -209,7 +203,7 @@ def _records(read: Callable[[int], bytes], end: int) -> Iterator[tuple[bytes, Tr
             return
         end += _FRAME.size + length
         letter, mode, modify, size, digest, path, target = body.split(b"\0")
-        kind = _KINDS.get(letter, EntryKind.FILE)
+        kind = _KINDS.get(letter, FILE)
         yield letter, TreeEntry(path, kind, int(mode, 8), int(modify), int(size), target), digest.decode(), end
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable
 from typing import Protocol, Self
 
-from ftlite.trees.entry import EntryKind, TreeEntry
+from ftlite.trees.entry import DIR, FILE, TreeEntry
 
 
 class Hasher(Protocol):
@@ -21,12 +20,18 @@ class Hasher(Protocol):
     def copy(self) -> Self: ...
 
 
-def _blake3() -> Hasher:
-    hasher: Hasher = importlib.import_module("blake3").blake3()
+class Maker(Protocol):
+    """Makes a hasher that has seen `data`: at once costs less than an update of its own."""
+
+    def __call__(self, data: bytes | memoryview = b"", /) -> Hasher: ...
+
+
+def _blake3(data: bytes | memoryview = b"", /) -> Hasher:
+    hasher: Hasher = importlib.import_module("blake3").blake3(data)
     return hasher
 
 
-_HASHERS: dict[str, Callable[[], Hasher]] = {"sha256": hashlib.sha256}
+_HASHERS: dict[str, Maker] = {"sha256": hashlib.sha256}
 if importlib.util.find_spec("blake3") is not None:
     _HASHERS["blake3"] = _blake3
 
@@ -34,7 +39,7 @@ if importlib.util.find_spec("blake3") is not None:
 ALGORITHMS = tuple(_HASHERS)
 
 
-def maker(algorithm: str) -> Callable[[], Hasher]:
+def maker(algorithm: str) -> Maker:
     """What makes hashers of one of `ALGORITHMS`; KeyError for another."""
     return _HASHERS[algorithm]
 
@@ -57,22 +62,19 @@ class Manifest:
 
     def add(self, entry: TreeEntry, digest: str | None = None) -> None:
         """Count one more entry; `digest` is that of a file's content. A hard link comes as the FILE that it is."""
-        if entry.kind is EntryKind.FILE:
+        path, kind, mode, _, size, target = entry
+        if kind is FILE:
             self.files += 1
-            record = b"F\0%b\0%d\0%b\0%b\0" % (
-                b"x" if entry.mode & 0o100 else b"-",
-                entry.size,
-                (digest or "").encode(),
-                entry.path,
-            )
-        elif entry.kind is EntryKind.DIR:
+            executable = b"x" if mode & 0o100 else b"-"
+            record = b"F\0%b\0%d\0%b\0%b\0" % (executable, size, (digest or "").encode(), path)
+        elif kind is DIR:
             self.directories += 1
-            record = b"D\0%b\0" % entry.path
+            record = b"D\0%b\0" % path
         else:
-            record = b"L\0%b\0%b\0" % (entry.path, entry.target)
+            record = b"L\0%b\0%b\0" % (path, target)
         self._hasher.update(record)
         self.entries += 1
-        self.size += entry.size
+        self.size += size
 
     def digest(self) -> str:
         """Of all that was added so far, hexadecimal."""

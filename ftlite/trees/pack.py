@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 
 from ftlite.trees.compress import Compressor, compressor
-from ftlite.trees.entry import EntryKind, Position, TreeEntry
+from ftlite.trees.entry import FILE, Position, TreeEntry
 from ftlite.trees.errors import Kind, TreeError
 from ftlite.trees.header import BLOCK, END, ZEROS, encode, padding
 from ftlite.trees.manifest import Hasher, Manifest, maker
@@ -55,6 +55,7 @@ class Packer:
         self._hasher = maker(algorithm)
         self._compressor: Compressor | None = compressor(comp) if comp else None
         self._walk = Walk(root_fd, wanted=wanted, may=may)
+        self._entries = iter(self._walk)
         self._skip = skip or Position()
         self._prefix: Position | None = None
         self._file: _Source | None = None
@@ -115,11 +116,11 @@ class Packer:
                 return position
 
     def _skip_next(self) -> None:
-        found = next(self._walk, None)
+        found = next(self._entries, None)
         inside = self._skip.inside
         if self.manifest.entries < self._skip.entries and found is not None:
             entry, fd = found
-            if entry.kind is not EntryKind.FILE:
+            if entry.kind is not FILE:
                 self.manifest.add(entry)
             else:
                 self._file = _Source(entry, fd, self._hasher(), entry.size)
@@ -201,31 +202,62 @@ class Packer:
                 break
             else:
                 at = self._begin(view, at, end)
+                if self._next is not None:
+                    break
         return at
 
     def _begin(self, view: memoryview, at: int, end: int) -> int:
-        """The header of the next entry, and all of a small file, when it fits before `end`; the new `at`."""
-        found, self._next = self._next, None
-        if found is None:
-            found = next(self._walk, None)
-        if found is None:
+        """Entries with all their content, while they fit before `end`; the new `at`.
+
+        One that only fits into a view of its own stays the next one; of one that fits into none, the header.
+        """
+        found, self._next = self._next or next(self._entries, None), None
+        while found is not None:
+            entry, fd = found
+            head = encode(entry)
+            whole = len(head) + entry.size + padding(entry.size)
+            if whole > end - at:
+                break
+            view[at : at + len(head)] = head
+            if fd >= 0:
+                self._whole(entry, fd, view[at + len(head) : at + whole])
+            else:
+                self.manifest.add(entry)
+            at += whole
+            found = next(self._entries, None)
+        else:
             self._ended = True
             self._pending = memoryview(END)
             return at
-        entry, fd = found
-        head = encode(entry)
-        if entry.kind is not EntryKind.FILE:
-            self.manifest.add(entry)
+        if at and whole <= end:
+            self._next = found
         else:
-            self._file = _Source(entry, fd, self._hasher(), entry.size)
-        if end - at < len(head):
             self._pending = memoryview(head)
-            return at
-        view[at : at + len(head)] = head
-        at += len(head)
-        if self._file is not None and not entry.size:
-            self._complete(self._file)
+            if fd >= 0:
+                self._file = _Source(entry, fd, self._hasher(), entry.size)
+            else:
+                self.manifest.add(entry)
         return at
+
+    def _whole(self, entry: TreeEntry, fd: int, view: memoryview) -> None:
+        """A file that there is room for, with its padding, in as few steps as there can be."""
+        size = entry.size
+        content = view[:size]
+        got = 0
+        try:
+            while got < size:
+                more = os.readv(fd, (content[got:],))
+                if not more:
+                    raise _changed(entry)
+                got += more
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if status.st_size != size or status.st_mtime_ns != entry.modify_ns:
+            raise _changed(entry)
+        self.manifest.add(entry, self._hasher(content).hexdigest())
+        if size < len(view):
+            view[size:] = ZEROS[: len(view) - size]
 
     def _complete(self, file: _Source) -> None:
         self.manifest.add(file.entry, file.finish())
@@ -253,7 +285,7 @@ class _Source:
             return 0
         got = os.readv(self.fd, [view[:size]])
         if not got:
-            raise self.changed()
+            raise _changed(self.entry)
         self.hasher.update(view[:got])
         self.read_so_far += got
         return got
@@ -263,16 +295,17 @@ class _Source:
         status = os.fstat(self.fd)
         self.close()
         if status.st_size != self.entry.size or status.st_mtime_ns != self.entry.modify_ns:
-            raise self.changed()
+            raise _changed(self.entry)
         return self.hasher.hexdigest()
-
-    def changed(self) -> TreeError:
-        return TreeError(Kind.CHANGED, self.entry.path, "changed while it was read")
 
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
+
+
+def _changed(entry: TreeEntry) -> TreeError:
+    return TreeError(Kind.CHANGED, entry.path, "changed while it was read")
 
 
 def measure(

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 
 from attrs import define
 
-from ftlite.trees.entry import EntryKind, TreeEntry
+from ftlite.trees.entry import DIR, FILE, HARD, LINK, EntryKind, TreeEntry
 from ftlite.trees.errors import Kind, TreeError
-from ftlite.trees.header import BLOCK, OFFSET_KEY, SIZE_KEY, ZEROS, padding
+from ftlite.trees.header import (
+    BLOCK,
+    FILE_REST,
+    FILE_SUM,
+    OFFSET_KEY,
+    SIZE_KEY,
+    TIME_BLOCK,
+    ZEROS,
+    padding,
+    total,
+)
 
 #: Octets of one extended header at most.
 MOST_EXTENDED = 1 << 20
@@ -21,8 +32,9 @@ MOST_EXTENDED = 1 << 20
 MOST_BETWEEN = 4 << 20
 
 _FIELDS = struct.Struct("100s8s16x12s12s8sc100s6s82x155s12x")
-_CHECKSUM = slice(148, 156)
 _TYPE = slice(156, 157)
+_USUAL = struct.Struct("100s8s16x12s12s8s356s")
+_USUAL_TIME = re.compile(rb"30 mtime=([0-9]{10})\.([0-9]{9})\n")
 _OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
 _TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,40}))?")
 _NUMBER = re.compile(rb"[0-9]{1,18}")
@@ -31,12 +43,12 @@ _SECOND = 1_000_000_000
 _MOST_SECONDS = 10**18
 
 _KINDS = {
-    b"0": EntryKind.FILE,
-    b"\0": EntryKind.FILE,
-    b"7": EntryKind.FILE,
-    b"1": EntryKind.HARD,
-    b"2": EntryKind.LINK,
-    b"5": EntryKind.DIR,
+    b"0": FILE,
+    b"\0": FILE,
+    b"7": FILE,
+    b"1": HARD,
+    b"2": LINK,
+    b"5": DIR,
 }
 _REFUSED = {
     b"3": (Kind.UNSAFE, "a character device"),
@@ -82,6 +94,7 @@ class HeaderReader:
         self._last_extended = b""
         self._zero_blocks = 0
         self._between = 0  # octets since the last entry
+        self._content = 0  # where that of the last usual entry begins
         self._local: dict[bytes, bytes] = {}
         self._global: dict[bytes, bytes] = {}
 
@@ -96,12 +109,38 @@ class HeaderReader:
         Raises:
             TreeError: MALFORMED, or UNSAFE for devices.
         """
+        if self.between and not self._global and self._usual(view, at):
+            self._between = 0
+            return self._content
         begun = at
         at = self._read(view, at)
         self._between = 0 if self.header is not None else self._between + at - begun
         if self._between > MOST_BETWEEN:
             raise TreeError(Kind.TOO_MUCH, "", f"{self._between} octets without an entry")
         return at
+
+    def _usual(self, view: memoryview, at: int) -> bool:
+        """Whether a file's header as most of them are is here, whole, and was read; all others go the general way."""
+        time = None
+        if view[at : at + BLOCK].tobytes() == TIME_BLOCK:
+            match = _USUAL_TIME.fullmatch(view, at + BLOCK, at + BLOCK + 30)
+            if match is None:
+                return False
+            seconds, fraction = match.groups()
+            time = int(seconds) * _SECOND + int(fraction)
+            at += 2 * BLOCK
+        if len(view) - at < BLOCK:
+            return False
+        name, mode, size, mtime, checksum, rest = _USUAL.unpack_from(view, at)
+        if rest != FILE_REST or total(view[at : at + 148]) + FILE_SUM != _number(checksum):
+            return False
+        path, left = _text(name), _number(size)
+        if left < 0 or not path or path.endswith(b"/"):
+            return False
+        modify = _number(mtime) * _SECOND if time is None else time
+        self.header = Header(TreeEntry(path, FILE, _number(mode) & 0o777, modify, left), 0, left)
+        self._content = at + BLOCK
+        return True
 
     def _read(self, view: memoryview, at: int) -> int:
         self.header = None
@@ -115,12 +154,10 @@ class HeaderReader:
             if end - at < missing:
                 self._held += view[at:]
                 return end
+            piece = bytes(view[at : at + missing])
             if self._held:
-                self._held += view[at : at + missing]
-                piece = bytes(self._held)
+                piece = bytes(self._held) + piece
                 self._held.clear()
-            else:
-                piece = bytes(view[at : at + missing])
             at += missing
             if self._extended:
                 self._extend(piece[: self._size])
@@ -141,7 +178,8 @@ class HeaderReader:
         if self._zero_blocks:
             raise TreeError(Kind.MALFORMED, "", "an entry after a zero block")
         name, mode, size, mtime, checksum, kind, target, magic, prefix = _FIELDS.unpack(block)
-        if sum(block) - sum(block[_CHECKSUM]) + 256 != _number(checksum):
+        # The field of the checksum itself counts as spaces.
+        if total(block[:256]) + total(block[256:]) - total(checksum) + 256 != _number(checksum):
             raise TreeError(Kind.MALFORMED, "", "a header whose checksum is wrong")
         if kind in _EXTENDED:
             self._begin_extended(block, _number(size))
@@ -171,22 +209,23 @@ class HeaderReader:
     def _entry(self, path: bytes, kind: bytes, mode: int, size: bytes, mtime: bytes, target: bytes) -> None:
         values = {**self._global, **self._local} if self._global else self._local
         self._local = {}
-        path = values.get(b"path") or path
+        if values:
+            path = values.get(b"path") or path
         if kind in _REFUSED:
             raise TreeError(_REFUSED[kind][0], path, _REFUSED[kind][1])
         meant = _KINDS.get(kind)
         if meant is None:
             raise TreeError(Kind.MALFORMED, path, f"an entry of the unknown type {kind!r}")
         left = _pax_number(values[b"size"], path) if values.get(b"size") else _number(size)
-        if meant is EntryKind.FILE and left == 0 and path.endswith(b"/"):
-            meant = EntryKind.DIR  # as before ustar had a type for it
-        if meant is EntryKind.DIR:
+        if meant is FILE and left == 0 and path.endswith(b"/"):
+            meant = DIR  # as before ustar had a type for it
+        if meant is DIR:
             path = path.removesuffix(b"/")
-        if left < 0 or (left and meant is not EntryKind.FILE):
+        if left < 0 or (left and meant is not FILE):
             raise TreeError(Kind.MALFORMED, path, "content where there can be none")
         modify = _pax_time(values[b"mtime"], path) if values.get(b"mtime") else _number(mtime) * _SECOND
         goes_to = b""
-        if meant is EntryKind.LINK or meant is EntryKind.HARD:
+        if meant is LINK or meant is HARD:
             goes_to = values.get(b"linkpath") or target
         offset = 0
         if OFFSET_KEY in values or SIZE_KEY in values:
@@ -197,7 +236,7 @@ class HeaderReader:
 
 def _offset(values: dict[bytes, bytes], path: bytes, kind: EntryKind, left: int) -> int:
     offset = _pax_number(values.get(OFFSET_KEY, b""), path)
-    if kind is not EntryKind.FILE or _pax_number(values.get(SIZE_KEY, b""), path) != offset + left:
+    if kind is not FILE or _pax_number(values.get(SIZE_KEY, b""), path) != offset + left:
         raise TreeError(Kind.MALFORMED, path, "FTLITE.offset and FTLITE.size do not fit the entry")
     return offset
 
@@ -224,6 +263,7 @@ def _text(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
+@lru_cache(maxsize=4096)  # modes, sizes and times come again and again
 def _number(field: bytes) -> int:
     match = _OCTAL.fullmatch(field)
     if match is not None:
@@ -245,6 +285,6 @@ def _pax_time(value: bytes, path: bytes) -> int:
     match = _TIME.fullmatch(value)
     if match is None:
         raise TreeError(Kind.MALFORMED, path, "a pax time that cannot be read")
-    fraction = (match[3] or b"")[:9].ljust(9, b"0")
-    time = int(match[2]) * _SECOND + int(fraction)
-    return -time if match[1] else time
+    sign, seconds, fraction = match.groups()
+    time = int(seconds) * _SECOND + int((fraction or b"")[:9].ljust(9, b"0"))
+    return -time if sign else time

@@ -18,21 +18,29 @@ from ftlite.trees.errors import Kind, TreeError
 
 _UNFIT = re.compile(rb"[\0\r\n]|(?:\A|/)\.{0,2}(?:/|\Z)")
 _PLAIN = re.compile(rb"[0-9A-Za-z_][ -.0-~]*")
+_PLAIN_PATH = re.compile(rb"%b(?:/%b)*" % (_PLAIN.pattern, _PLAIN.pattern))
 _RESERVED = b".ftlite"
 _MOST_HOPS = 40  # as Linux: a longer chain of links never leads anywhere
 
 
 def check_path(path: bytes) -> None:
     """Raises TreeError (UNSAFE) unless `path` is one that a tree may have."""
+    if _PLAIN_PATH.fullmatch(path) is not None:
+        return
     if _UNFIT.search(path):
         raise TreeError(Kind.UNSAFE, path, _fault(path))
     if (_RESERVED in path.lower() or not path.isascii()) and any(map(is_reserved, path.split(b"/"))):
         raise TreeError(Kind.UNSAFE, path, "a name that is reserved for the server")
 
 
+def is_plain(name: bytes) -> bool:
+    """Whether one name is of the kind that needs no second look: neither unfit nor reserved."""
+    return _PLAIN.fullmatch(name) is not None
+
+
 def is_fit(name: bytes) -> bool:
     """Whether one name may travel."""
-    return _PLAIN.fullmatch(name) is not None or not (_UNFIT.search(name) or b"/" in name or is_reserved(name))
+    return is_plain(name) or not (_UNFIT.search(name) or b"/" in name or is_reserved(name))
 
 
 def _fault(path: bytes) -> str:

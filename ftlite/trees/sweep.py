@@ -12,7 +12,7 @@ from io import RawIOBase
 
 from attrs import define, field
 
-from ftlite.trees.entry import EntryKind, TreeEntry
+from ftlite.trees.entry import DIR, LINK, TreeEntry
 from ftlite.trees.manifest import Hasher
 from ftlite.trees.walk import DIRECTORY_FLAGS
 
@@ -56,12 +56,12 @@ class Sweep:
             return False
         level = self._levels[-1]
         status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
-        if entry.kind is EntryKind.DIR:
+        if entry.kind is DIR:
             if stat.S_ISDIR(status.st_mode):
                 self._enter(level, name, entry)
                 return True
             return False
-        if entry.kind is EntryKind.LINK:
+        if entry.kind is LINK:
             right = stat.S_ISLNK(status.st_mode) and os.readlink(name, dir_fd=level.fd) == entry.target
         else:
             right = stat.S_ISREG(status.st_mode) and status.st_size == entry.size

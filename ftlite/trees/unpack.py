@@ -9,14 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import OrderedDict
 from contextlib import suppress
-
-from attrs import evolve
 
 from ftlite.trees.chain import Chain
 from ftlite.trees.compress import Decompressor, decompressor
-from ftlite.trees.entry import EntryKind, TreeEntry, TreeLimits
+from ftlite.trees.entry import DIR, FILE, HARD, LINK, TreeEntry, TreeLimits
 from ftlite.trees.errors import Kind, TreeError
 from ftlite.trees.header import padding
 from ftlite.trees.journal import Journal
@@ -31,7 +28,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 1 << 20
 _MOST_WINDING = 10_000  # links whose target must be followed: they are kept until the end
 _MOST_OVERHEAD = 16 << 20  # octets by which compression may be longer than what it unpacks to
-_RECENT = 4096  # files whose digest is remembered for hard links; an older one is read again
+_RECENT = 4096  # files whose digest is at least remembered for hard links; an older one is read again
 
 
 class Unpacker:
@@ -82,7 +79,8 @@ class Unpacker:
         self._last = journal.last if journal is not None else b""
         self._begun = False
         self._winding = list(journal.winding) if journal is not None else []
-        self._recent: OrderedDict[bytes, tuple[TreeEntry, str]] = OrderedDict()
+        self._recent: dict[bytes, tuple[TreeEntry, str]] = {}
+        self._less_recent: dict[bytes, tuple[TreeEntry, str]] = {}
         self._exact: set[int] = set()  # modes that the system makes as they were asked for
 
     @property
@@ -134,6 +132,7 @@ class Unpacker:
 
     def _take(self, view: memoryview) -> None:
         self._grow(len(view))
+        reader = self._reader
         at, end = 0, len(view)
         while at < end:
             if self._file is not None:
@@ -147,9 +146,9 @@ class Unpacker:
                 self._padding -= size
                 at += size
             else:
-                at = self._reader.read(view, at)
-                if self._reader.header is not None:
-                    self._begin(self._reader.header)
+                at = reader.read(view, at)
+                if reader.header is not None:
+                    at = self._begin(reader.header, view, at)
 
     def _grow(self, octets: int) -> None:
         """So much more came of what is on the wire: by unpacking, or by a hard link."""
@@ -159,25 +158,30 @@ class Unpacker:
 
     # one entry
 
-    def _begin(self, header: Header) -> None:
+    def _begin(self, header: Header, view: memoryview, at: int) -> int:
+        """Make the entry, with its content where all of that is in `view`; where what was not taken begins."""
         entry = header.entry
         self._judge(entry)
         if not self._begun:
             self._begun = True
             if header.offset:
                 self._go_on(header)
-                return
+                return at
             self._drop_partial()
         if header.offset:
             raise TreeError(Kind.MALFORMED, entry.path, "goes on inside a file that does not stand here")
         try:
             parent, name = self._chain.enter(entry.path)
             self._in_order(entry.path, parent, name)
-            if entry.kind is EntryKind.FILE:
+            if entry.kind is FILE:
+                whole = entry.size + padding(entry.size)
+                if whole <= len(view) - at:
+                    self._make_whole(entry, parent, name, view[at : at + entry.size])
+                    return at + whole
                 self._make_file(entry, parent, name)
-            elif entry.kind is EntryKind.DIR:
+            elif entry.kind is DIR:
                 self._make_directory(entry, parent, name)
-            elif entry.kind is EntryKind.LINK:
+            elif entry.kind is LINK:
                 self._make_link(entry, parent, name)
             else:
                 self._make_hard(entry, parent, name)
@@ -187,6 +191,7 @@ class Unpacker:
             if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):  # the archive's fault, not the disk's
                 raise TreeError(Kind.TOO_MUCH, entry.path, "a name that this file system does not take") from error
             raise
+        return at
 
     def _in_order(self, path: bytes, parent: int, name: bytes) -> None:
         """Refuse what comes behind an entry that it belongs before: a walk would make another digest of the tree."""
@@ -207,35 +212,52 @@ class Unpacker:
         if self.manifest.entries >= limits.entries:
             raise TreeError(Kind.TOO_MUCH, path, f"more than {limits.entries} entries")
         self._room(entry)
-        if entry.kind is EntryKind.LINK:
+        if entry.kind is LINK:
             if len(entry.target) > limits.path:
                 raise TreeError(Kind.TOO_MUCH, path, "the target of a link is too long")
             if check_link(path, entry.target):
                 self._winding.append((path, entry.target))
                 if len(self._winding) > _MOST_WINDING:
                     raise TreeError(Kind.TOO_MUCH, path, "too many links with '..' after a name")
-        elif entry.kind is EntryKind.HARD:
+        elif entry.kind is HARD:
             check_path(entry.target)
-        if self._allowed is not None and not self._allowed(text(path), entry.kind is EntryKind.DIR):
+        if self._allowed is not None and not self._allowed(text(path), entry.kind is DIR):
             raise TreeError(Kind.DENIED, path, "not allowed here")
 
     def _room(self, entry: TreeEntry) -> None:
         if self.manifest.size + entry.size > self._limits.size:
             raise TreeError(Kind.TOO_MUCH, entry.path, f"more than {self._limits.size} octets of content")
 
+    def _make_whole(self, entry: TreeEntry, parent: int, name: bytes, content: memoryview) -> None:
+        """A file of which all is here, in as few steps as there can be."""
+        mode = entry.mode & ~self._umask
+        fd = os.open(name, _CREATE, mode, dir_fd=parent)
+        try:
+            if mode not in self._exact:
+                self._set_mode(fd, mode)
+            rest = content
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            os.utime(fd, ns=(entry.modify_ns, entry.modify_ns))
+        finally:
+            os.close(fd)
+        self._remember(entry, self._hasher(content).hexdigest())
+
     def _make_file(self, entry: TreeEntry, parent: int, name: bytes) -> None:
         mode = entry.mode & ~self._umask
         fd = os.open(name, _CREATE, mode, dir_fd=parent)
         self._file = _Target(entry, fd, self._hasher(), entry.size)
         if mode not in self._exact:
-            if stat.S_IMODE(os.fstat(fd).st_mode) == mode:
-                self._exact.add(mode)
-            else:  # the umask of the process, or an ACL
-                os.fchmod(fd, mode)
-        if not entry.size:
-            self._complete(self._file)
-        elif self._journal is not None:
+            self._set_mode(fd, mode)
+        if self._journal is not None:
             self._journal.begin(entry)
+
+    def _set_mode(self, fd: int, mode: int) -> None:
+        """See that a new file has the mode that it was made with."""
+        if stat.S_IMODE(os.fstat(fd).st_mode) == mode:
+            self._exact.add(mode)
+        else:  # the umask of the process, or an ACL
+            os.fchmod(fd, mode)
 
     def _go_on(self, header: Header) -> None:
         """The rest of the file that the journal knows a part of."""
@@ -265,7 +287,7 @@ class Unpacker:
             self._journal.drop()
 
     def _make_directory(self, entry: TreeEntry, parent: int, name: bytes) -> None:
-        entry = evolve(entry, mode=entry.mode & ~self._umask | 0o500)
+        entry = entry._replace(mode=entry.mode & ~self._umask | 0o500)
         os.mkdir(name, 0o700, dir_fd=parent)
         self._chain.made(name, entry.path, entry.mode, entry.modify_ns)
         self._count(entry)
@@ -277,8 +299,9 @@ class Unpacker:
 
     def _make_hard(self, entry: TreeEntry, parent: int, name: bytes) -> None:
         """A second name of an earlier file; for the manifest a file like the first."""
-        first, digest = self._recent.get(entry.target) or self._read_again(entry)
-        meant = evolve(first, path=entry.path)
+        recent = self._recent.get(entry.target) or self._less_recent.get(entry.target)
+        first, digest = recent or self._read_again(entry)
+        meant = first._replace(path=entry.path)
         self._room(meant)
         self._grow(meant.size)
         elsewhere, earlier = open_parent(self._root, entry.target)
@@ -303,11 +326,11 @@ class Unpacker:
             raise TreeError(Kind.UNSAFE, entry.path, "a hard link to what is no earlier file of the tree")
         with open(fd, "rb", buffering=0) as file:
             size = status.st_size
-            self._room(evolve(entry, size=size))  # before it is read
+            self._room(entry._replace(size=size))  # before it is read
             hasher = self._hasher()
             while block := file.read(_BLOCK):
                 hasher.update(block)
-        first = TreeEntry(entry.target, EntryKind.FILE, stat.S_IMODE(status.st_mode) & 0o777, status.st_mtime_ns, size)
+        first = TreeEntry(entry.target, FILE, stat.S_IMODE(status.st_mode) & 0o777, status.st_mtime_ns, size)
         return first, hasher.hexdigest()
 
     def _complete(self, file: _Target) -> None:
@@ -318,10 +341,13 @@ class Unpacker:
         finally:
             os.close(file.fd)
         self._padding = file.padding
-        digest = file.hasher.hexdigest()
+        self._remember(entry, file.hasher.hexdigest())
+
+    def _remember(self, entry: TreeEntry, digest: str) -> None:
+        """Count a file, which hard links may name later on."""
         self._recent[entry.path] = (entry, digest)
-        if len(self._recent) > _RECENT:
-            self._recent.popitem(last=False)
+        if len(self._recent) >= _RECENT:
+            self._less_recent, self._recent = self._recent, {}
         self._count(entry, digest)
 
     def _count(self, entry: TreeEntry, digest: str = "") -> None:

@@ -13,9 +13,9 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from ftlite.trees.entry import EntryKind, LeftOut, TreeEntry, TreeLimits
+from ftlite.trees.entry import DIR, FILE, LINK, LeftOut, TreeEntry, TreeLimits
 from ftlite.trees.errors import Kind, TreeError
-from ftlite.trees.safety import check_link, follow, is_fit, is_reserved
+from ftlite.trees.safety import check_link, follow, is_fit, is_plain, is_reserved
 
 #: (path relative to the tree, is it a directory) -> bool
 Judge = Callable[[str, bool], bool]
@@ -80,6 +80,7 @@ class Walk:
         self._root = root_fd
         self._wanted = wanted
         self._may = may
+        self._free = wanted is None and may is None
         self._entries = self._run()
 
     def __iter__(self) -> Iterator[tuple[TreeEntry, int]]:
@@ -98,34 +99,36 @@ class Walk:
             stack[0] = (top, b"", iter(sorted_names(top)))
             while stack:
                 here, prefix, names = stack[-1]
-                found = next(names, None)
-                if found is None:
+                for name, told in names:
+                    path = prefix + name
+                    if not self._takes(name, path, told):
+                        continue
+                    try:
+                        entry, fd = _look(here, name, path, told)
+                    except PermissionError:
+                        self.left_out.add(path)
+                        continue
+                    if entry.kind is DIR:
+                        stack.append((fd, path + b"/", iter(())))
+                        yield entry, -1
+                        stack[-1] = (fd, path + b"/", iter(sorted_names(fd)))
+                        break
+                    if entry.kind is LINK and not self._stays(entry):
+                        self.left_out.add(path)
+                        continue
+                    yield entry, fd
+                else:
                     os.close(here)
                     stack.pop()
-                    continue
-                name, told = found
-                path = prefix + name
-                if not self._takes(name, path, told):
-                    continue
-                try:
-                    entry, fd = _look(here, name, path, told)
-                except PermissionError:
-                    self.left_out.add(path)
-                    continue
-                if entry.kind is EntryKind.DIR:
-                    stack.append((fd, path + b"/", iter(())))
-                    yield entry, -1
-                    stack[-1] = (fd, path + b"/", iter(sorted_names(fd)))
-                elif entry.kind is EntryKind.LINK and not self._stays(entry):
-                    self.left_out.add(path)
-                else:
-                    yield entry, fd
         finally:
             for fd, _, _ in stack:
                 os.close(fd)
 
     def _takes(self, name: bytes, path: bytes, told: os.DirEntry[str]) -> bool:
         """Whether this one travels, as far as its name and kind tell."""
+        short = len(path) <= _LIMITS.path and path.count(b"/") < _LIMITS.depth
+        if self._free and short and is_plain(name) and told.is_file(follow_symlinks=False):
+            return True
         if is_reserved(name):
             return False
         directory = told.is_dir(follow_symlinks=False)
@@ -134,8 +137,7 @@ class Walk:
         fit = (
             (directory or told.is_file(follow_symlinks=False) or told.is_symlink())
             and is_fit(name)
-            and len(path) <= _LIMITS.path
-            and path.count(b"/") < _LIMITS.depth
+            and short
             and (self._may is None or self._may(text(path), directory))
         )
         if not fit:
@@ -159,21 +161,27 @@ def _look(here: int, name: bytes, path: bytes, told: os.DirEntry[str]) -> tuple[
         TreeError: CHANGED: it is gone, or became something else since the directory was read.
     """
     try:
-        if told.is_symlink():
-            status = os.stat(name, dir_fd=here, follow_symlinks=False)
-            target = os.readlink(name, dir_fd=here)
-            return TreeEntry(path, EntryKind.LINK, 0o777, status.st_mtime_ns, 0, target), -1
-        if told.is_dir(follow_symlinks=False):
-            fd = os.open(name, DIRECTORY_FLAGS, dir_fd=here)
-            status = os.fstat(fd)
-            return TreeEntry(path, EntryKind.DIR, status.st_mode & 0o777, status.st_mtime_ns), fd
+        if not told.is_file(follow_symlinks=False):
+            return _look_otherwise(here, name, path, told)
         fd = os.open(name, _FILE_FLAGS, dir_fd=here)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO):
             raise TreeError(Kind.CHANGED, path, "changed while the tree was read") from error
         raise
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
+    mode = status.st_mode
+    if not stat.S_ISREG(mode):
         os.close(fd)
         raise TreeError(Kind.CHANGED, path, "changed while the tree was read")
-    return TreeEntry(path, EntryKind.FILE, status.st_mode & 0o777, status.st_mtime_ns, status.st_size), fd
+    return TreeEntry(path, FILE, mode & 0o777, status.st_mtime_ns, status.st_size), fd
+
+
+def _look_otherwise(here: int, name: bytes, path: bytes, told: os.DirEntry[str]) -> tuple[TreeEntry, int]:
+    """`_look` at a directory or a link. Raises OSError."""
+    if told.is_symlink():
+        status = os.stat(name, dir_fd=here, follow_symlinks=False)
+        target = os.readlink(name, dir_fd=here)
+        return TreeEntry(path, LINK, 0o777, status.st_mtime_ns, 0, target), -1
+    fd = os.open(name, DIRECTORY_FLAGS, dir_fd=here)
+    status = os.fstat(fd)
+    return TreeEntry(path, DIR, status.st_mode & 0o777, status.st_mtime_ns), fd

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlite.cli.filters import wanted
+from ftlite.cli.exits import CliError
+from ftlite.cli.filters import Chosen, wanted
+from ftlite.protocol.native.patterns import Filter
 
 
 def test_no_globs_no_filter() -> None:
@@ -81,3 +85,62 @@ def test_within_one_name_globs_are_the_usual_ones(glob: str, name: str) -> None:
     keep = wanted([glob], [])
     assert keep is not None
     assert keep(name, False) is fnmatch.fnmatchcase(name, glob)
+
+
+@pytest.mark.parametrize(
+    ("exclude", "path", "stays"),
+    [
+        (["*.o", "!keep.o"], "keep.o", True),
+        (["*.o", "!keep.o"], "d/keep.o", True),
+        (["*.o", "!keep.o"], "other.o", False),
+        (["!keep.o", "*.o"], "keep.o", False),
+        (["*", "!*.c", "secret.c"], "secret.c", False),
+        (["/a", "!a/b"], "x/a", True),
+        ([r"\!odd", "!x"], "!odd", False),
+        (["!odd"], "!odd", True),
+    ],
+)
+def test_a_glob_takes_back_what_those_before_it_said(exclude: list[str], path: str, stays: bool) -> None:
+    keep = wanted([], exclude)
+    assert keep is not None
+    assert keep(path, False) is stays
+
+
+def test_inclusions_are_taken_back_too() -> None:
+    keep = wanted(["*.c", "!test_*"], ["build/"])
+    assert keep is not None
+    wants = {path: keep(path, path.endswith("build")) for path in ("a.c", "test_a.c", "a.h", "build", "d")}
+    assert wants == {"a.c": True, "test_a.c": False, "a.h": False, "build": False, "d": False}
+    assert keep("d", True)
+
+
+def test_a_name_with_an_exclamation_mark_can_be_told_to_a_server() -> None:
+    keep = wanted([], [r"\!odd"])
+    assert isinstance(keep, Filter)
+    assert keep.exclude == ("!odd",)
+    assert not keep("!odd", False)
+
+
+_parts = st.lists(st.sampled_from(["a", "b", "c d", "é"]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(_parts, min_size=1, max_size=5), _parts)
+def test_chosen_paths_by_their_meaning(paths: set[str], path: str) -> None:
+    with TemporaryDirectory() as scratch:
+        file = Path(scratch, "list")
+        file.write_text("".join(f"./{each}/\r\n\n" for each in sorted(paths)))
+        chosen = Chosen.read(file, nul=False)
+        file.write_text("\0".join(sorted(paths)))
+        assert Chosen.read(file, nul=True) == chosen
+    at_or_below = any(path == each or path.startswith(f"{each}/") for each in paths)
+    leads = any(each.startswith(f"{path}/") for each in paths)
+    assert chosen.wants(path, False) is at_or_below
+    assert chosen.wants(path, True) is (at_or_below or leads)
+    assert chosen.only_leads(path) is (leads and not at_or_below)
+
+
+@pytest.mark.parametrize("text", ["/etc/passwd\n", "a/../b\n", "..\n", ".\n", "\n\n", ""])
+def test_paths_that_lead_out_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(text)
+    with pytest.raises(CliError):
+        Chosen.read(tmp_path / "list", nul=False)

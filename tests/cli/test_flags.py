@@ -15,7 +15,7 @@ from ftlite.cli import COMMANDS
 from ftlite.cli.flags import TRANSFER, Options, client_flags
 
 #: Flags that mean something only together with what is typed beside them.
-TYPED_ONLY = {"help", "long", "human", "generate", "root", "home", "allow", "as_json"}
+TYPED_ONLY = {"help", "long", "human", "generate", "root", "home", "allow", "as_json", "commands", "local", "over"}
 
 
 def flags() -> Iterator[tuple[str, click.Option]]:

@@ -56,7 +56,7 @@ def test_version(ftlite: Ftlite) -> None:
     [
         ((), "no command given"),
         (("gte", "a:b"), "did you mean 'get'?"),
-        (("ops@build7",), "ftlite ls ops@build7"),
+        (("build7.example.org",), "ftlite shell build7.example.org"),
         (("frobnicate",), "choose one of serve"),
         (("bad\x1b[31m",), r"bad\\x1b[31m"),
         (("get",), "Missing argument 'ADDRESS'"),

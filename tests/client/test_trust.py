@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from ftlite.client.errors import ClientError, Outcome
-from ftlite.client.trust import KnownServers, server_name
+from ftlite.client.known import KnownServers, server_name
 
 PIN = "sha256//" + "A" * 43 + "="
+TODAY = time.strftime("since=%Y-%m-%d", time.gmtime())
 
 
 def test_names() -> None:
@@ -26,7 +28,7 @@ def test_lines_of_others_are_kept(tmp_path: Path) -> None:
     assert known.look_up("z:1") == PIN
     assert known.look_up("broken") is None
     known.record("new:21", PIN)
-    assert path.read_text() == f"# mine\nh:21 ca later-word\n\nbroken\nz:1 later {PIN}\nnew:21 {PIN}\n"
+    assert path.read_text() == f"# mine\nh:21 ca later-word\n\nbroken\nz:1 later {PIN}\nnew:21 {PIN} {TODAY}\n"
 
 
 def test_recording_never_changes_what_stands(tmp_path: Path) -> None:
@@ -36,7 +38,7 @@ def test_recording_never_changes_what_stands(tmp_path: Path) -> None:
     with pytest.raises(ClientError) as caught:
         known.record("h:21", PIN)
     assert caught.value.outcome is Outcome.PIN
-    assert known.path.read_text() == "h:21 ca\n"
+    assert known.path.read_text() == f"h:21 ca {TODAY}\n"
 
 
 def test_native_stands_behind_the_verdict_that_stands(tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
         writer.start()
     for writer in writers:
         writer.join()
-    assert sorted(known.path.read_text().splitlines()) == sorted(f"h{number}:21 {PIN}" for number in range(20))
+    assert sorted(known.path.read_text().splitlines()) == sorted(f"h{number}:21 {PIN} {TODAY}" for number in range(20))
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import pytest
 
-from ftlite.config.load import keys, structure
 from ftlite.config.models import ServerConfig
 from ftlite.config.rights import WORDS, Right, format_rights
+from ftlite.config.structure import keys, structure
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| ([^|]*) \|", PAGE, re.MULTILINE))

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from ftlite.config.errors import ConfigError
-from ftlite.config.load import keys, load_server
+from ftlite.config.load import load_server
 from ftlite.config.models import (
     Durability,
     Endpoint,
@@ -23,6 +23,7 @@ from ftlite.config.models import (
     User,
 )
 from ftlite.config.rights import ALL, READ, Right
+from ftlite.config.structure import keys
 
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$aGFzaA"
 NEEDED = 'root = "/srv"\nstate_dir = "/state"\n'

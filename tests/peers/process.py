@@ -111,6 +111,14 @@ def family(leader: int) -> list[int]:
     return sorted(found)
 
 
+def alive(number: int) -> bool:
+    """Whether the process runs: a zombie does not."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def await_greeting(process: subprocess.Popen[bytes], port: int, log: Path, *, implicit: bool) -> None:
     """Returns when the server greets on `port` (implicit TLS: accepts); PeerFailed when it does not in 20 s."""
     deadline = time.monotonic() + 20

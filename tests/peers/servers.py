@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import importlib.util
 import os
 import pwd
 import subprocess
@@ -21,6 +22,7 @@ from attrs import frozen
 from tests.peers.certificate import Certificate
 from tests.peers.process import (
     ACCOUNT,
+    PeerMissing,
     await_greeting,
     await_words,
     crypted,
@@ -45,7 +47,8 @@ class Tls(enum.Enum):
 class Running:
     """A server that greets. `pid` is its first process; `log` holds what it wrote.
 
-    `dialect` is what our client is to speak with it; None: whatever it chooses.
+    `dialect` is what our client is to speak with it; None: whatever it chooses. `configuration` is what it was told, as
+    a person would write it.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Running:
     certificate: Certificate | None = None
     host: str = "127.0.0.1"
     dialect: str | None = None
+    configuration: str = ""
 
     @property
     def url(self) -> str:
@@ -126,7 +130,10 @@ def vsftpd(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OF
         command: list[str | Path] = [directory / "usr/sbin/vsftpd", configuration]
         with running(command, log, environment=environment_for(directory)) as process:
             _await(process, port, log, tls)
-            yield Running("vsftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+            words = configuration.read_text()
+            yield Running(
+                "vsftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
+            )
 
 
 @contextlib.contextmanager
@@ -163,7 +170,10 @@ def proftpd(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.O
         command: list[str | Path] = [directory / "usr/sbin/proftpd", "--nodaemon", "--config", configuration]
         with running(command, log, environment=environment_for(directory)) as process:
             _await(process, port, log, tls)
-            yield Running("proftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+            words = configuration.read_text()
+            yield Running(
+                "proftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
+            )
 
 
 @contextlib.contextmanager
@@ -195,7 +205,10 @@ def pureftpd(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.
         log = work / "log"
         with running(command, log, environment=environment) as process:
             _await(process, port, log, tls)
-            yield Running("pureftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+            words = " ".join(map(str, command))
+            yield Running(
+                "pureftpd", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
+            )
 
 
 @contextlib.contextmanager
@@ -211,34 +224,50 @@ def pyftpdlib(root: Path, certificate: Certificate | None = None, tls: Tls = Tls
             command.append(str(certificate.both))
         with running(command, log, cwd=REPOSITORY) as process:
             port = int(await_words(process, r"(?m)^port (\d+)$", log)[1])
-            yield Running("pyftpdlib", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+            words = " ".join(map(str, command))
+            yield Running(
+                "pyftpdlib", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
+            )
 
 
 @contextlib.contextmanager
 def aioftp(root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF) -> Iterator[Running]:
-    """aioftp in a process of its own; what it has of TLS is implicit and for the control connection alone."""
-    assert tls is Tls.OFF, "aioftp has no AUTH and no PROT"
+    """aioftp in a process of its own; its TLS is implicit, for it has no AUTH."""
+    if importlib.util.find_spec("aioftp") is None:
+        raise PeerMissing("aioftp is not installed: pip install -e '.[test]'")
     password = "aio-word"
     with _work() as work:
         log = work / "log"
         command = [sys.executable, "-m", "tests.peers.aio", str(root), ACCOUNT, password]
+        if tls is not Tls.OFF:
+            assert certificate is not None
+            assert tls is Tls.IMPLICIT, "aioftp has no explicit TLS"
+            command.append(str(certificate.both))
         with running(command, log, cwd=REPOSITORY) as process:
             port = int(await_words(process, r"(?m)^port (\d+)$", log)[1])
-            yield Running("aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+            words = " ".join(map(str, command))
+            yield Running(
+                "aioftp", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
+            )
 
 
 @contextlib.contextmanager
 def ftlite_server(
-    root: Path, certificate: Certificate | None = None, tls: Tls = Tls.OFF, *, extra: Sequence[str] = ()
+    root: Path,
+    certificate: Certificate | None = None,
+    tls: Tls = Tls.OFF,
+    *,
+    extra: Sequence[str] = (),
+    program: Sequence[str] = ("ftlite",),
 ) -> Iterator[Running]:
-    """`ftlite serve` in a process of its own; `extra` are further arguments."""
+    """`ftlite serve` in a process of its own; `extra` are further arguments, `program` a module that is run instead."""
     password = "öurs-word"
     with _work() as work:
         secret, log = work / "secret", work / "log"
         secret.write_text(password + "\n")
         secret.chmod(0o600)
         command = [
-            sys.executable, "-m", "ftlite", "serve", str(root), "--listen", "127.0.0.1:0", "--user", ACCOUNT,
+            sys.executable, "-m", *program, "serve", str(root), "--listen", "127.0.0.1:0", "--user", ACCOUNT,
             "--password-file", str(secret), "--state-dir", str(work / "state"), "--allow-root",
             "--tls", "off" if tls is Tls.OFF else "required", *extra,
         ]  # fmt: skip
@@ -249,7 +278,10 @@ def ftlite_server(
         with running(command, log, cwd=REPOSITORY) as process:
             kind = r" \(implicit TLS\)" if tls is Tls.IMPLICIT else ""
             port = int(await_words(process, rf"(?m)^listening on \S*:(\d+){kind}$", log)[1])
-            yield Running("ftlite", port, root, ACCOUNT, password, tls, process.pid, log, certificate)
+            words = " ".join(map(str, command))
+            yield Running(
+                "ftlite", port, root, ACCOUNT, password, tls, process.pid, log, certificate, configuration=words
+            )
 
 
 #: Name -> starter, in the order of tables.
@@ -261,5 +293,5 @@ SERVERS: dict[str, Starter] = {
     "ftlite": ftlite_server,
 }
 
-#: Those that conformance is measured against besides: too slow and too small for the tables of speed.
+#: Those that conformance and speed are measured against besides; tests of our client do without.
 CONFORMANCE: dict[str, Starter] = {**SERVERS, "aioftp": aioftp}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftlite.protocol.errors import BadArgument, BadReply
-from ftlite.protocol.text import decode, encode, join, printable, quote_path, unquote_path
+from ftlite.protocol.text import decode, encode, join, printable, quote_path, unquote_path, without_password
 
 names = st.binary(max_size=40).map(decode)
 
@@ -87,3 +87,20 @@ def test_join_is_absolute_and_has_no_way_up(cwd: str, path: str) -> None:
     assert joined.startswith("/")
     assert not {"", ".", ".."} & set(joined[1:].split("/")) or joined == "/"
     assert join("/anywhere", joined) == joined
+
+
+@given(
+    st.sampled_from(["", "ftp://", "ftpes://", "sftp://"]),
+    st.from_regex(r"[a-z]{1,5}", fullmatch=True),
+    st.text(min_size=1),
+)
+@settings(deadline=None)
+def test_a_password_in_an_address_is_not_repeated(scheme: str, user: str, secret: str) -> None:
+    assert without_password(f"{scheme}{user}:{secret}@host") == f"{scheme}{user}:***@host"
+
+
+@pytest.mark.parametrize(
+    "text", ["ftp://u@h:21/a@b", "host:path", "u@host:path", "[::1]:a@b", "ftp://[::1]:21/a@b", ""]
+)
+def test_an_address_without_password_stays(text: str) -> None:
+    assert without_password(text) == text

@@ -152,8 +152,8 @@ def script(path: bytes) -> bytes:
 
 def test_a_hard_link_to_a_file_that_is_no_longer_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ftlite.trees.unpack._RECENT", 1)
-    linked = unpack(script(b"a") + file(b"b") + hard(b"c", b"a") + END, tmp_path / "linked")
-    twice = unpack(script(b"a") + file(b"b") + script(b"c") + END, tmp_path / "twice")
+    linked = unpack(script(b"a") + file(b"b") + file(b"c") + hard(b"d", b"a") + END, tmp_path / "linked")
+    twice = unpack(script(b"a") + file(b"b") + file(b"c") + script(b"d") + END, tmp_path / "twice")
     assert linked.manifest.digest() == twice.manifest.digest()
 
 
@@ -311,7 +311,8 @@ def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             tracemalloc.stop()
 
     peak(10, tmp_path / "warm")
-    assert peak(1500, tmp_path / "many") < peak(300, tmp_path / "few") + (64 << 10)
+    spare = 2000 * 104  # Python keeps so many tuples of each length, which its entries are, for the next ones
+    assert peak(3000, tmp_path / "many") < peak(300, tmp_path / "few") + (64 << 10) + spare
 
 
 @pytest.mark.parametrize("piece", [bytes(1 << 16), block(b"x", b"g"), block(b"x", b"x")])

@@ -29,8 +29,8 @@ class Filter:
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self.include = tuple(include)
         self.exclude = tuple(exclude)
-        self._included = [_Pattern(text) for text in include]
-        self._excluded = [_Pattern(text) for text in exclude]
+        self._included = [Pattern(text) for text in include]
+        self._excluded = [Pattern(text) for text in exclude]
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out at all."""
@@ -63,7 +63,9 @@ def parse_patterns(text: str) -> tuple[str, ...]:
     return tuple(decode(unquote_to_bytes(part)) for part in parts)
 
 
-class _Pattern:
+class Pattern:
+    """One of the globs above."""
+
     def __init__(self, text: str) -> None:
         self._directories_only = text.endswith("/")
         body = text.rstrip("/")
@@ -71,6 +73,7 @@ class _Pattern:
         self._glob = Glob(body.removeprefix("/"))
 
     def matches(self, path: str, is_directory: bool) -> bool:
+        """Whether it means `path`."""
         if self._directories_only and not is_directory:
             return False
         return self._glob.matches(path if self._whole else path.rsplit("/", 1)[-1])

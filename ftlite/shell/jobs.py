@@ -1,0 +1,104 @@
+"""What runs: one job a command, before everybody's eyes or in the background, queued or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import define, field
+
+from ftlite.cli.exits import CliError
+
+if TYPE_CHECKING:
+    from ftlite.cli.voice import Voice
+
+_REMEMBERED = 20  #: jobs that ended, for `jobs` and `wait`
+
+
+@define(eq=False)
+class Job:
+    """One command that was given.
+
+    Attributes:
+        text: as it was written.
+        scope: cancelling it ends the job.
+        done: it has ended, with `code`.
+        background: nobody waits for it; set also when it is sent there (Ctrl-Z).
+        hands_over: a program has the terminal, and gets what is typed.
+        waiting: it is queued and has not begun.
+        voice: who speaks for it, once its words are understood.
+    """
+
+    number: int
+    text: str
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    done: trio.Event = field(factory=trio.Event)
+    background: trio.Event = field(factory=trio.Event)
+    code: int | None = None
+    hands_over: bool = False
+    waiting: bool = False
+    voice: Voice | None = None
+
+    @property
+    def state(self) -> str:
+        """For people, in a word or two."""
+        if self.code is not None:
+            return "done" if self.code == 0 else f"failed ({self.code})"
+        return "queued" if self.waiting else "running"
+
+
+class Jobs:
+    """All of a shell's jobs. `limit` of those that are queued run at once."""
+
+    def __init__(self, limit: int) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._next = 1
+        self.queue = trio.CapacityLimiter(limit)
+
+    def add(self, text: str) -> Job:
+        """A new one, with the next number; numbers begin again when nothing runs."""
+        if not self.live():
+            self._next = 1
+        job = Job(self._next, text)
+        self._next += 1
+        self._jobs.pop(job.number, None)
+        self._jobs[job.number] = job
+        return job
+
+    def ended(self, job: Job, code: int) -> None:
+        """It is over."""
+        job.code = code
+        job.done.set()
+        over = [one for one in self._jobs.values() if one.code is not None]
+        for old in over[:-_REMEMBERED]:
+            del self._jobs[old.number]
+
+    def forget(self, job: Job) -> None:
+        """It was waited for and need not be listed."""
+        if self._jobs.get(job.number) is job:
+            del self._jobs[job.number]
+
+    def live(self) -> list[Job]:
+        """Those that have not ended, oldest first."""
+        return [job for job in self._jobs.values() if job.code is None]
+
+    def background(self) -> list[Job]:
+        """Those of them that nobody waits for."""
+        return [job for job in self.live() if job.background.is_set()]
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(list(self._jobs.values()))
+
+    def find(self, word: str | None) -> Job:
+        """The job that ``%2``, ``2``, or nothing (the newest in the background) means. CliError NOT_FOUND."""
+        if word is None:
+            running = self.background()
+            if not running:
+                raise CliError("NOT_FOUND", "no job runs in the background")
+            return running[-1]
+        number = word.removeprefix("%")
+        job = self._jobs.get(int(number)) if number.isascii() and number.isdigit() else None
+        if job is None:
+            raise CliError("NOT_FOUND", f"there is no job {word}; 'jobs' lists them")
+        return job

@@ -1,0 +1,122 @@
+"""Where a shell stands: the server, the directory there, and what words mean from there."""
+
+from __future__ import annotations
+
+import glob
+import os
+import posixpath
+from collections import ChainMap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+from attrs import define, evolve, field
+
+from ftlite.cli.exits import CliError
+from ftlite.cli.patterns import escape, unescape
+from ftlite.cli.surroundings import Pattern, Surroundings
+from ftlite.client.address import Address
+from ftlite.client.errors import ClientError, Outcome
+from ftlite.shell.words import Word
+
+if TYPE_CHECKING:
+    from ftlite.shell.shell import Shell
+
+
+@define(eq=False)
+class Site:
+    """A server that is open.
+
+    Attributes:
+        address: its path is the login directory's.
+        cwd, previous: absolute paths; `previous` is where ``cd -`` leads.
+        settings: flags that were typed when it was opened.
+        secured, native: of its connection.
+    """
+
+    address: Address
+    home: str
+    cwd: str
+    previous: str
+    secured: bool
+    native: bool
+    settings: dict[str, Any] = field(factory=dict)
+
+    @property
+    def name(self) -> str:
+        """For people: user and host, and the port where it is an unusual one."""
+        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+        user = f"{self.address.user}@" if self.address.user is not None else ""
+        port = f":{self.address.port}" if self.address.port is not None else ""
+        return f"{user}{host}{port}"
+
+    def path(self, word: str) -> str:
+        """The absolute path that `word` means from here; what names a directory by its form keeps a '/' at the end."""
+        if word == "~" or word.startswith("~/"):
+            word = posixpath.join(self.home, word[2:])
+        path = posixpath.normpath(posixpath.join(self.cwd, word))
+        path = "/" + path.lstrip("/")
+        by_form = word.endswith("/") or posixpath.basename(word) in ("", ".", "..")
+        return path + "/" if by_form and path != "/" else path
+
+
+class Here(Surroundings):
+    """What a command that is given in `shell` sees."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        *,
+        out: TextIO | None = None,
+        stdin: BinaryIO | None = None,
+        remarks: bool = True,
+        foreground: bool = True,
+    ) -> None:
+        self.shell = shell
+        self.site = shell.site
+        self.stands = shell.site is not None
+        self.settings = ChainMap(dict(shell.site.settings) if shell.site else {}, dict(shell.settings))
+        self.out = out
+        self.stdin = stdin
+        self.remarks = remarks
+        self.foreground = foreground
+        self.sums_up = not shell.sums_up
+        self._directory = os.getcwd()  # `lcd` must not lead astray what was begun before
+
+    def address(self, word: str) -> Address:
+        if isinstance(word, Word) and word.pattern is not None:
+            raise ClientError(Outcome.USAGE, f"{word}: one name is wanted here", remedy="quote what is no pattern")
+        return self._address(word)
+
+    def _address(self, word: str) -> Address:
+        if "://" in word or self.site is None or self.shell.is_site(word):
+            return self.shell.address(word)
+        return evolve(self.site.address, path=self.site.path(word))
+
+    def addresses(self, words: Sequence[str]) -> list[Address | Pattern]:
+        found: list[Address | Pattern] = []
+        for word in words:
+            if isinstance(word, Word) and word.pattern is not None and self.site is not None and "://" not in word:
+                where = evolve(self.site, cwd=escape(self.site.cwd), home=escape(self.site.home))
+                found.append(Pattern(evolve(self.site.address, path=where.path(word.pattern).rstrip("/"))))
+            else:
+                found.append(self._address(word))
+        return found
+
+    def local(self, word: str) -> Path:
+        return Path(os.path.join(self._directory, os.path.expanduser(word) if word.startswith("~") else word))
+
+    def locals(self, words: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        for word in words:
+            if word == "-":
+                found.append(word)
+            elif isinstance(word, Word) and word.pattern is not None:
+                names = sorted(glob.glob(str(self.local(word.pattern)), recursive=True))
+                if not names:
+                    raise CliError("NOT_FOUND", f"{unescape(word.pattern)}: no name here matches")
+                found += names
+            else:
+                found.append(str(self.local(word)))
+        return found
+
