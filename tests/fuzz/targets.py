@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ftlite.protocol import addresses
 from ftlite.protocol.ascii import FromWire, ToWire
@@ -35,17 +35,10 @@ from ftlite.protocol.replies import Reply, ReplyReader, reply
 from ftlite.protocol.states import ServerDialogue
 from ftlite.protocol.text import decode, encode, join, printable, quote_path, unquote_path
 from ftlite.protocol.verbs import Command, looks_like_http, parse_command
+from tests.fuzz.target import Target
 from tests.protocol.pieces import bytewise, outcomes
 
 NOW: Final = 1_800_000_000_000_000_000  # ns since the epoch: any fixed time will do
-
-
-@frozen
-class Target:
-    """What to run, and inputs to begin with."""
-
-    run: Callable[[bytes], None]
-    seeds: tuple[bytes, ...]
 
 
 def _text(data: bytes) -> None:
