@@ -18,8 +18,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "shell": ("Open a shell on a server, or run commands there with -c", "ftlite.shell.commands", "shell"),
     "batch": ("Run the commands in a file on a server", "ftlite.shell.commands", "batch"),
     "get": ("Fetch a file, or a directory with -r", "ftlite.cli.get", "get"),
+    "mget": ("Fetch several, each under its own name", "ftlite.cli.get", "mget"),
     "put": ("Send files, or a directory with -r", "ftlite.cli.put", "put"),
     "mirror": ("Make one directory like another, here or on servers", "ftlite.cli.mirror", "mirror"),
+    "mput": ("Send several, each under its own name", "ftlite.cli.put", "mput"),
     "ls": ("List a directory", "ftlite.cli.look", "ls"),
     "stat": ("Show what the server knows of a name", "ftlite.cli.look", "stat"),
     "cat": ("Write files to standard output", "ftlite.cli.content", "cat"),
@@ -27,10 +29,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "wait": ("Wait until something is published under a name", "ftlite.cli.wait", "wait"),
     "rm": ("Remove files, or directories with -r", "ftlite.cli.names", "rm"),
     "mkdir": ("Make directories", "ftlite.cli.names", "mkdir"),
+    "rmdir": ("Remove empty directories", "ftlite.cli.names", "rmdir"),
     "mv": ("Rename a file or a directory", "ftlite.cli.names", "mv"),
     "bookmark": ("Give servers names: ls, add, rm, mv", "ftlite.cli.bookmark", "bookmark"),
     "trust": ("The keys of servers met before: ls, add, rm", "ftlite.cli.trust", "trust"),
     "password": ("Passwords in the desktop's keyring: set, rm", "ftlite.cli.password", "password"),
+    "chmod": ("Change permissions", "ftlite.cli.facts", "chmod"),
+    "touch": ("Set times; make empty files", "ftlite.cli.facts", "touch"),
+    "find": ("List what is below a directory, by name, kind, size or age", "ftlite.cli.seek", "find"),
+    "du": ("Sum up sizes", "ftlite.cli.seek", "du"),
 }
 
 _USAGE = 2

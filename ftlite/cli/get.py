@@ -15,7 +15,7 @@ from ftlite.cli.flags import TRANSFER, Options, client_flags, duration, flag
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
-from ftlite.cli.surroundings import Pattern, here
+from ftlite.cli.surroundings import here
 from ftlite.cli.targets import STDIO, base_name, below, is_directory, local_target, wanting_a_file
 
 if TYPE_CHECKING:
@@ -61,26 +61,52 @@ def get(
                 result = await to_stdout(client, source.path, voice)
             report.transferred(voice, result, path=source.path, loud=False)
             return
-        if options.recursive and (not base_name(source.path) or is_directory(await client.stat(source.path))):
-            target = local_target(place, base_name(source.path) or source.host)
-            await _get_tree(session, client, source, target, replace=replace, merge=merge)
-        else:
-            await _get_file(session, client, source.path, place)
+        await _get_one(session, client, source, place, replace=replace, merge=merge)
 
     async def work(session: Session) -> None:
-        if not isinstance(asked, Pattern):
-            await one(session, asked)
-            return
         async for source in session.each([asked]):
             await session.attempt(one(session, source), path=source.path)
 
     return perform(options, voice, [asked], work)
 
 
+@click.command()
+@click.argument("address", nargs=-1, required=True)
+@flag("FTLITE", "-O", "--into", metavar="DIR", default=".", help="The local directory that receives them.")
+@client_flags(*TRANSFER)
+def mget(options: Options, address: tuple[str, ...], into: str) -> Done:
+    """Fetch everything at the ADDRESSes, each under its own name, into the working directory."""
+    sources = addresses_of(address)
+    place = here().local(into)
+    voice = voice_for("mget", options)
+    if not place.is_dir():
+        raise click.UsageError(f"--into {into}: there is no such directory; make it first")
+
+    async def one(session: Session, source: Address) -> None:
+        client = await session.client(source)
+        await _get_one(session, client, source, place, replace=False, merge=False)
+
+    async def work(session: Session) -> None:
+        async for source in session.each(sources):
+            await session.attempt(one(session, source), path=source.path)
+
+    return perform(options, voice, sources, work)
+
+
 def _check_stream(options: Options) -> None:
     for given, name in ((options.json, "--json"), (options.recursive, "-r"), (options.resume, "--continue")):
         if given:
             raise click.UsageError(f"{name} does not go with '-': stdout carries the file; name a file instead")
+
+
+async def _get_one(
+    session: Session, client: Client, source: Address, place: Path, *, replace: bool, merge: bool
+) -> None:
+    if session.options.recursive and (not base_name(source.path) or is_directory(await client.stat(source.path))):
+        target = local_target(place, base_name(source.path) or source.host)
+        await _get_tree(session, client, source, target, replace=replace, merge=merge)
+    else:
+        await _get_file(session, client, source.path, place)
 
 
 async def _get_file(session: Session, client: Client, path: str, place: Path) -> None:

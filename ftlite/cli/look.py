@@ -47,7 +47,7 @@ async def _list(session: Session, source: Address, long: bool, human: bool) -> N
     async for path, entry in _entries(client, source.path, session.options.recursive):
         voice.succeeded()
         if voice.json:
-            voice.event("entry", **_facts(entry, below(source.path, path) if path else source.path))
+            voice.event("entry", **entry_facts(entry, below(source.path, path) if path else source.path))
         elif long:
             rows.append(_long(entry, path or entry.name, human))
         else:
@@ -95,7 +95,7 @@ def stat(options: Options, address: tuple[str, ...]) -> Done:
         client = await session.client(source)
         entry = await client.stat(source.path)
         voice.succeeded()
-        facts = _facts(entry, source.path or entry.name)
+        facts = entry_facts(entry, source.path or entry.name)
         if voice.json:
             voice.event("entry", **facts)
             return
@@ -110,7 +110,7 @@ def stat(options: Options, address: tuple[str, ...]) -> Done:
     return perform(options, voice, sources, work)
 
 
-def _facts(entry: Entry, path: str) -> dict[str, str | int | None]:
+def entry_facts(entry: Entry, path: str) -> dict[str, str | int | None]:
     """What --json says of an entry: times in UTC, modes in octal."""
     return {
         "path": path,

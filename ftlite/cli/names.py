@@ -84,6 +84,28 @@ async def _remove_file(client: Client, path: str) -> None:
 
 @click.command()
 @click.argument("address", nargs=-1, required=True)
+@client_flags()
+def rmdir(options: Options, address: tuple[str, ...]) -> Done:
+    """Remove the empty directories at ADDRESS."""
+    sources = addresses_of(address)
+    voice = voice_for("rmdir", options)
+
+    async def one(session: Session, source: Address) -> None:
+        client = await session.client(source)
+        await client.rmdir(source.path)
+        voice.succeeded()
+        voice.event("removed", path=source.path)
+        voice.detail(f"removed {source.path}")
+
+    async def work(session: Session) -> None:
+        async for source in session.each(sources):
+            await session.attempt(one(session, source), path=source.path)
+
+    return perform(options, voice, sources, work)
+
+
+@click.command()
+@click.argument("address", nargs=-1, required=True)
 @flag("FTLITE", "-p", "--parents", is_flag=True, help="Make what leads there too; no error when it is there already.")
 @client_flags()
 def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> Done:

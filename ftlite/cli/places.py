@@ -52,3 +52,13 @@ def server_state() -> Path:
 def accounts_file(state_dir: Path) -> Path:
     """Where `ftlite user` keeps the accounts of the server with this state directory."""
     return state_dir / "accounts.json"
+
+
+def pager() -> str:
+    """The command that shows text page by page, `$PAGER`; "" where nobody chose one."""
+    return os.environ.get("PAGER", "")
+
+
+def editor() -> str:
+    """The command that edits a file: `$VISUAL`, else `$EDITOR`, else vi."""
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"

@@ -98,6 +98,25 @@ def put(
         return perform(options, voice, [target], lambda session: _mark_failed(session, target))
     if not local:
         raise click.UsageError("Missing argument 'LOCAL...'")
+    return _put_all(options, voice, local, target, terms, inside=unnamed)
+
+
+@click.command()
+@click.argument("local", nargs=-1, required=True)
+@flag("FTLITE", "-O", "--into", metavar="ADDRESS", help="The directory that receives them.")
+@client_flags(*TRANSFER)
+def mput(options: Options, local: tuple[str, ...], into: str | None) -> Done:
+    """Send everything LOCAL, each under its own name, into the directory at --into ADDRESS."""
+    if into is None and not here().stands:
+        raise click.UsageError("say with --into ADDRESS where they go")
+    target = address_of(into or ".")
+    return _put_all(options, voice_for("mput", options), local, target, Terms(False, False, False, None), inside=True)
+
+
+def _put_all(
+    options: Options, voice: Voice, local: Sequence[str], target: Address, terms: Terms, *, inside: bool
+) -> Done:
+    """Send each of `local` to `target`; `inside`: that is a directory."""
     try:
         sources = _sources(options, here().locals(local), target, terms)
     except (CliError, OSError) as error:
@@ -107,7 +126,7 @@ def put(
     async def work(session: Session) -> None:
         client = await session.client(target)
         for source in sources:
-            one = _put_one(session, client, source, target.path, terms, several=unnamed or len(sources) > 1)
+            one = _put_one(session, client, source, target.path, terms, several=inside or len(sources) > 1)
             await session.attempt(one, local=str(source.path))
 
     return perform(options, voice, [target], work)

@@ -24,14 +24,15 @@ class Job:
         text: as it was written.
         scope: cancelling it ends the job.
         done: it has ended, with `code`.
+        number: 0 until it is first sent to the background: what is waited for needs no name.
         background: nobody waits for it; set also when it is sent there (Ctrl-Z).
         hands_over: a program has the terminal, and gets what is typed.
         waiting: it is queued and has not begun.
         voice: who speaks for it, once its words are understood.
     """
 
-    number: int
     text: str
+    number: int = 0
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     done: trio.Event = field(factory=trio.Event)
     background: trio.Event = field(factory=trio.Event)
@@ -49,27 +50,31 @@ class Job:
 
 
 class Jobs:
-    """All of a shell's jobs. `limit` of those that are queued run at once."""
+    """A shell's jobs that are, or were, in the background. `limit` of those that are queued run at once."""
 
     def __init__(self, limit: int) -> None:
         self._jobs: dict[int, Job] = {}
         self._next = 1
+        self.unwaited: list[Job] = []  #: what failed in the background, and nobody has waited for
         self.queue = trio.CapacityLimiter(limit)
 
-    def add(self, text: str) -> Job:
-        """A new one, with the next number; numbers begin again when nothing runs."""
-        if not self.live():
-            self._next = 1
-        job = Job(self._next, text)
-        self._next += 1
+    def to_background(self, job: Job) -> None:
+        """Nobody waits for `job` any more: it gets a number, unless it has one. They begin again when nothing runs."""
+        if not job.number:
+            if not self.background():
+                self._next = 1
+            job.number = self._next
+            self._next += 1
         self._jobs.pop(job.number, None)
         self._jobs[job.number] = job
-        return job
+        job.background.set()
 
     def ended(self, job: Job, code: int) -> None:
         """It is over."""
         job.code = code
         job.done.set()
+        if job.background.is_set() and code:
+            self.unwaited.append(job)
         over = [one for one in self._jobs.values() if one.code is not None]
         for old in over[:-_REMEMBERED]:
             del self._jobs[old.number]
@@ -79,13 +84,9 @@ class Jobs:
         if self._jobs.get(job.number) is job:
             del self._jobs[job.number]
 
-    def live(self) -> list[Job]:
-        """Those that have not ended, oldest first."""
-        return [job for job in self._jobs.values() if job.code is None]
-
     def background(self) -> list[Job]:
-        """Those of them that nobody waits for."""
-        return [job for job in self.live() if job.background.is_set()]
+        """Those that have not ended and that nobody waits for, oldest first."""
+        return [job for job in self._jobs.values() if job.code is None and job.background.is_set()]
 
     def __iter__(self) -> Iterator[Job]:
         return iter(list(self._jobs.values()))

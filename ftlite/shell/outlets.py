@@ -4,6 +4,7 @@ name when the command went well. Whoever reads slowly keeps a thread waiting, an
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
@@ -137,35 +138,40 @@ async def into_file(path: Path, *, append: bool) -> AsyncIterator[tuple[Outlet, 
         OSError: it cannot be written, with its name.
     """
     codes: list[int] = []
-    if append:
-        descriptor = await trio.to_thread.run_sync(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        hidden = None
-    else:
-        descriptor, hidden = await trio.to_thread.run_sync(_beside, path)
+    try:
+        descriptor, hidden = await trio.to_thread.run_sync(_append_to if append else _beside, path)
+    except OSError as error:
+        error.filename = str(path)  # not that of what was to become it
+        raise
     outlet = Outlet(descriptor)
     try:
         yield outlet, codes
         await trio.to_thread.run_sync(outlet.finish)
-        if hidden is not None and not any(codes):
+        if hidden and not any(codes):
             await trio.to_thread.run_sync(_publish, hidden, path)
-            hidden = None
+            hidden = ""
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename = str(path)
         raise
     finally:
         with trio.CancelScope(shield=True):  # a close and an unlink
             with suppress(OSError):
                 await trio.to_thread.run_sync(outlet.finish)
-            if hidden is not None:
+            if hidden:
                 with suppress(OSError):
                     await trio.to_thread.run_sync(os.unlink, hidden)
 
 
+def _append_to(path: Path) -> tuple[int, str]:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666), ""
+
+
 def _beside(path: Path) -> tuple[int, str]:
+    """A descriptor to write to, and the hidden name that it has; "" where `path` itself takes what comes."""
     if path.is_dir():
-        raise IsADirectoryError(21, "is a directory", str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():  # a device or a pipe takes what it gets
-        return os.open(path, os.O_WRONLY), ""
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC), ""
     descriptor, hidden = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     umask = os.umask(0o077)
     os.umask(umask)
@@ -174,5 +180,4 @@ def _beside(path: Path) -> tuple[int, str]:
 
 
 def _publish(hidden: str, path: Path) -> None:
-    if hidden:
-        os.replace(hidden, path.resolve() if path.is_symlink() else path)
+    os.replace(hidden, path.resolve() if path.is_symlink() else path)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 import trio
 
+from ftlite.cli.exits import Told
+from ftlite.cli.run import parse_command
 from ftlite.cli.session import Done
 from ftlite.cli.voice import Voice
+from ftlite.cli.wait import wait as published
 from ftlite.shell.inside import RAW, Words, action, standing
 from ftlite.shell.jobs import Job
 from ftlite.shell.shell import Shell
@@ -18,8 +23,7 @@ def jobs() -> Done:
 
     async def work(shell: Shell, voice: Voice) -> None:
         for job in shell.jobs:
-            if job is not shell.foreground:
-                voice.line(f"[{job.number}] {job.state:<10} {job.text}{_progress(job)}")
+            voice.line(f"[{job.number}] {job.state:<10} {job.text}{_progress(job)}")
 
     return action("jobs", work)
 
@@ -86,14 +90,27 @@ def queue(command: tuple[str, ...], parallel: int | None) -> Done:
     return action("queue", work)
 
 
-async def wait_for_jobs(shell: Shell, words: tuple[str, ...]) -> int:
-    """Wait for these jobs, or for all; the first exit code that is not 0. CliError NOT_FOUND."""
-    found = [shell.jobs.find(word) for word in words] if words else shell.jobs.background()
-    codes = []
+@click.command(context_settings={**RAW, "help_option_names": []})
+@click.argument("words", nargs=-1, type=Words)
+def wait(words: tuple[str, ...]) -> Done:
+    """Wait for jobs, %1 or 1, or for all of them; or for what is published at an address, as on the command line."""
+    place = standing()
+    if words and not all(word.removeprefix("%").isdigit() for word in words):
+        done: Done = parse_command(published, "wait", words, place)
+        return done
+
+    async def work(shell: Shell, voice: Voice) -> None:
+        for job in await wait_for_jobs(shell, words):
+            voice.tally.failures.append((Told("it failed", "job", job.code or 0), job.text))
+
+    return action("wait", work)
+
+
+async def wait_for_jobs(shell: Shell, words: Sequence[str] = ()) -> list[Job]:
+    """Wait for these jobs, or for all; those that failed, which counts them as waited for. CliError NOT_FOUND."""
+    found = [shell.jobs.find(word) for word in words] if words else [*shell.jobs.unwaited, *shell.jobs.background()]
     for job in found:
         await job.done.wait()
-        assert job.code is not None
-        codes.append(job.code)
-    return next((code for code in codes if code), 0)
-
-
+        if job in shell.jobs.unwaited:
+            shell.jobs.unwaited.remove(job)
+    return [job for job in found if job.code]

@@ -126,9 +126,9 @@ class Shell:
         return code
 
     async def _one(self, statement: Statement) -> int:
-        job = self.jobs.add(statement.text)
+        job = Job(statement.text)
         if statement.background:
-            job.background.set()
+            self.jobs.to_background(job)
         self._nursery.start_soon(self._job, job, statement)
         if statement.background:
             self.say(f"[{job.number}] {job.text}")
@@ -157,9 +157,8 @@ class Shell:
 
     def enqueue(self, place: Here, words: list[str]) -> None:
         """Run the command `words`, given at `place`, in the background when its turn comes."""
-        job = self.jobs.add(" ".join(quote(word) for word in words))
-        job.background.set()
-        job.waiting = True
+        job = Job(" ".join(quote(word) for word in words), waiting=True)
+        self.jobs.to_background(job)
         self._nursery.start_soon(self._job, job, Statement(job.text, tuple(words), background=True))  # type: ignore[arg-type]
         self.say(f"[{job.number}] {job.text}: queued")
 
@@ -180,7 +179,7 @@ class Shell:
                 job.voice.foreground = False
                 if job.voice.hide_bars is not None:
                     job.voice.hide_bars()
-            job.background.set()
+            self.jobs.to_background(job)
 
     async def _job(self, job: Job, statement: Statement) -> None:
         """The task of a job. Whatever fails in it is told, and becomes its exit code."""
@@ -292,6 +291,26 @@ class Shell:
             codes.append(await process.wait())
         finally:
             await _end(process)
+
+    @asynccontextmanager
+    async def through(self, command: str) -> AsyncIterator[Outlet]:
+        """A program that has the terminal, and reads what is written. CliError as `program`."""
+        job = self._with_terminal(command)
+        job.hands_over = True
+        try:
+            async with self._program(command) as (outlet, _):
+                yield outlet
+        finally:
+            job.hands_over = False
+
+    async def program(self, command: str) -> int:
+        """Run a program of sh that has the terminal; its exit code. CliError USAGE from the background."""
+        return await self.outside(command, self._with_terminal(command))
+
+    def _with_terminal(self, command: str) -> Job:
+        if self.foreground is None:
+            raise CliError("USAGE", f"{command} needs the terminal, and cannot run in the background")
+        return self.foreground
 
     async def outside(self, command: str, job: Job) -> int:
         """Run a program of sh with the shell's own streams and keyboard; its exit code."""

@@ -91,7 +91,8 @@ class Script:
         """Run them all; the exit code."""
         with trio.move_on_after(self._limit) as clock:
             code = await self._lines(shell)
-            return code or await wait_for_jobs(shell, ())
+            failed = await wait_for_jobs(shell)
+            return code or next((job.code for job in failed if job.code), exits.OK)
         assert clock.cancelled_caught
         return shell.complain(CliError("TIMEOUT", f"{self._name}: not done within {self._limit:g} s; raise --max-time"))
 
@@ -108,7 +109,7 @@ class Script:
             if text.strip():
                 code = await shell.run(text, stops=True, batch=True)
                 if code or shell.leaving is not None:
-                    if code:
+                    if code and self._name != "-c":
                         shell.say(f"{self._name}, line {number}: stopped there, exit code {code}")
                     return code
             text = ""

@@ -32,6 +32,7 @@ SHELL_ONLY: dict[str, tuple[str, str, str]] = {
     "edit": ("Edit a file that is on the server", "ftlite.shell.local", "edit"),
     "jobs": ("List what runs and what is queued", "ftlite.shell.running", "jobs"),
     "fg": ("Wait for a job before one's eyes", "ftlite.shell.running", "fg"),
+    "wait": ("Wait for jobs, or until something is published", "ftlite.shell.running", "wait"),
     "kill": ("End jobs", "ftlite.shell.running", "kill"),
     "queue": ("Run a command when those queued before it are done", "ftlite.shell.running", "queue"),
     "quote": ("Send a command to the server as it is", "ftlite.shell.talking", "quote"),

@@ -133,12 +133,9 @@ class _Parser:
         """At the first character of a command: what may stand there and nowhere else."""
         self.when = when
         self.words, self.parts = [], {}
-        while self.text[self.at : self.at + 1] in (" ", "\t"):
-            self.at += 1
-        while self.batch and self.text[self.at : self.at + 1] in ("-", "@"):
-            self.parts["ignore" if self.text[self.at] == "-" else "silent"] = True
-            self.at += 1
-        while self.text[self.at : self.at + 1] in (" ", "\t"):
+        while (mark := self.text[self.at : self.at + 1]) in (" ", "\t") or (self.batch and mark in ("-", "@")):
+            if mark in ("-", "@"):
+                self.parts["ignore" if mark == "-" else "silent"] = True
             self.at += 1
         self.start = self.at
         if self.text.startswith("!", self.at):
@@ -194,10 +191,12 @@ class _Parser:
 
     def _raw(self) -> str:
         """Everything to the end of what sh is to run, quotes and all."""
-        start = self.at
+        start, depth = self.at, 0
         while self.at < len(self.text):
             char = self.text[self.at]
-            if char in "\n;" or (char == "&" and self.text[self.at - 1] != ">") or self.text.startswith("||", self.at):
+            depth += {"(": 1, ")": -1}.get(char, 0)
+            ends = char == ";" or (char == "&" and self.text[self.at - 1] != ">") or self.text.startswith("||", self.at)
+            if char == "\n" or (ends and depth <= 0):
                 break
             if char in "'\"\\":
                 self._quoted()

@@ -15,7 +15,10 @@ from ftlite.cli import COMMANDS
 from ftlite.cli.flags import TRANSFER, Options, client_flags
 
 #: Flags that mean something only together with what is typed beside them.
-TYPED_ONLY = {"help", "long", "human", "generate", "root", "home", "allow", "as_json", "commands", "local", "over"}
+TYPED_ONLY = {
+    "help", "long", "human", "generate", "root", "home", "allow", "as_json", "commands", "local", "over",
+    "moment", "no_create", "name", "kind", "size", "newer", "older", "null", "summarize",
+}  # fmt: skip
 
 
 def flags() -> Iterator[tuple[str, click.Option]]:
