@@ -123,7 +123,9 @@ async def _get_file(session: Session, client: Client, path: str, place: Path) ->
         return
     with Bars(voice) as bars:
         async with wanting_a_file(client, path, "-r fetches it with all below it"):
-            result = await client.get(path, target, resume=options.resume, progress=bars.track(name))
+            result = await client.get(
+                path, target, resume=options.resume, progress=bars.track(name), streams=options.parallel
+            )
     report.transferred(voice, result, path=path, loud=True)
 
 

@@ -186,6 +186,7 @@ class Client(Streaming):
         preserve: bool | None = None,
         progress: Progress | None = None,
         wait: float | None = None,
+        streams: int = 1,
     ) -> Transferred:
         """Fetch a file. It grows in a hidden part beside `local` and gets its name only when it is verified.
 
@@ -196,6 +197,8 @@ class Client(Streaming):
             preserve: modification time and mode too (default: yes).
             progress: called with (bytes so far, size or None).
             wait: seconds to wait for the file to be published, if it is not there; see `wait`.
+            streams: a file of 64 MiB or more may come in so many ranges at once, over as many connections; where the
+                server cannot do that, in one.
 
         Raises:
             ClientError: see `Outcome`; what came so far is kept for a resume unless it was wrong.
@@ -204,10 +207,16 @@ class Client(Streaming):
             await self.wait(remote, wait)
         target = await trio.to_thread.run_sync(_local_target, remote, Path(local))
         terms = self._terms(resume, preserve, progress)
-        return await self.fetch(remote, target, terms)
+        return await self.fetch(remote, target, terms, streams)
 
-    async def fetch(self, remote: str, local: Path, terms: Terms) -> Transferred:
+    async def fetch(self, remote: str, local: Path, terms: Terms, streams: int = 1) -> Transferred:
         """`get` by `terms`; a repetition always resumes what the attempt before it left."""
+        if streams > 1:
+            from ftlite.client import ranges  # most files come in one stream
+
+            result = await ranges.get(self, remote, local, terms, streams)
+            if result is not None:
+                return result
 
         async def attempt(session: Session, number: int) -> Transferred:
             if session.native is not None:

@@ -26,6 +26,9 @@ from ftlite.client.errors import ClientError, Outcome, from_os_error
 SUFFIX = ".ftlite-part"
 _VERSION = ".ftlite-version"
 _IS_VERSION = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_RANGES = ".ftlite-ranges"
+_HOLES = (-1, None)  # what a part with holes says in place of a size and a time
+LEAST_IN_RANGES = 64 << 20  #: octets; what is shorter comes in one stream
 _NAME = 200  # bytes of the target's name kept in the part's, under the usual 255
 
 
@@ -34,6 +37,11 @@ def part_path(target: Path, size: int | None, modify_ns: int | None) -> Path:
     mark = hashlib.sha256(f"{target.name}\0{size}\0{modify_ns}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
     name = os.fsdecode(os.fsencode(target.name)[:_NAME])
     return target.with_name(f".{name}.{mark}{SUFFIX}")
+
+
+def journal_path(part: Path) -> Path:
+    """Where it is said what of a part with holes is there: a link that leads nowhere."""
+    return part.with_name(part.name.removesuffix(SUFFIX) + _RANGES)
 
 
 @define(eq=False)
@@ -80,6 +88,15 @@ class DownloadPart:
                 part.release()
                 raise
         return part
+
+    @classmethod
+    def open_with_holes(cls, target: Path) -> DownloadPart:
+        """Open the part of `target` for a download in several streams: what of it is content, others know.
+
+        Raises:
+            ClientError: as `open`.
+        """
+        return cls._open(target, part_path(target, *_HOLES), None, keep=True)
 
     @classmethod
     def _open(cls, target: Path, path: Path, size: int | None, *, keep: bool) -> DownloadPart:
@@ -168,6 +185,15 @@ class DownloadPart:
             self.path.replace(self.target)
         except OSError as error:
             raise from_os_error(str(self.target), error) from error
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what a download in several streams left here: there is nothing to go on with any more."""
+        with suppress(OSError):
+            holes = part_path(self.target, *_HOLES)
+            if os.fstat(self.fd).st_size >= LEAST_IN_RANGES and holes != self.path:
+                journal_path(holes).unlink(missing_ok=True)
+                holes.unlink(missing_ok=True)
 
     def _mode_of_target(self, default: int) -> int:
         try:
