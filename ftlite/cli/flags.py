@@ -138,7 +138,7 @@ _EXTRA: dict[str, Callable[[Any], Any]] = {
     "dry_run": _client("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing."),
     "resume": _client("-c", "--continue", "resume", is_flag=True, help="Go on where a cut transfer stopped."),
     "parallel": _client("-P", "--parallel", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
-                        help="Transfers at once, with -r."),
+                        help="Transfers at once: with -r, or streams of one large file (get)."),
     "include": _client("--include", multiple=True, metavar="GLOB", help="With -r: only files that match. Repeatable."),
     "exclude": _client("--exclude", multiple=True, metavar="GLOB",
                        help="With -r: leave out files and directories that match. Repeatable."),

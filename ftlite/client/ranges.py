@@ -38,7 +38,7 @@ from ftlite.protocol.native.requests import GetRequest
 if TYPE_CHECKING:
     from ftlite.client.client import Client
 
-_NOTED = 64 << 20  # octets between two notes of what is there
+_NOTED = 16 << 20  # octets between two notes of what is there
 _WORTHLESS = (Outcome.INTEGRITY, Outcome.NO_ROOM)
 _UNFIT = re.compile(r"[^0-9A-Za-z._-]")
 
