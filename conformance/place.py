@@ -16,6 +16,7 @@ from conformance.registry import Failed, Skipped
 from conformance.wire import Reply, Target, Wire
 
 _numbers = itertools.count(1)
+_SETTLING = 1.0  #: seconds for a server to be done with its last command
 _CLEANING = 20.0  #: seconds for removing what a case left
 
 
@@ -99,6 +100,9 @@ def place(target: Target) -> Iterator[Place]:
             if entered.code != 250:
                 raise Failed(f"CWD into a directory just made is answered {entered.shown}")
             yield Place(wire, working_directory(wire), disk)
+            with contextlib.suppress(OSError, Failed):  # pyftpdlib leaves a directory after it has said 250
+                wire.send(b"NOOP\r\n")
+                wire.silent(_SETTLING)
         finally:
             if disk is not None:
                 shutil.rmtree(disk, ignore_errors=True)

@@ -9,6 +9,7 @@ import socketserver
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -337,16 +338,30 @@ def test_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot be reached" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("tls", [Tls.OFF, Tls.EXPLICIT], ids=["clear", "tls"])
-def test_our_server_breaks_no_must(tls: Tls, tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path / "certificate")
-    root = tmp_path / "root"
+def judge_ours(tls: Tls, place: Path) -> list[str]:
+    """What is wrong with our server, in clear or over TLS; `place` is an empty directory."""
+    certificate = make_certificate(place / "certificate")
+    root = place / "root"
     root.mkdir()
     with ftlite_server(root, certificate, tls) as ours:
         mode = TlsMode.EXPLICIT if tls is Tls.EXPLICIT else TlsMode.NONE
         target = Target(ours.host, ours.port, ours.user, ours.password, mode, root=root)
         results = run(target, deviations=read_deviations(DEVIATIONS))
-    assert [(result.case.name, result.remark) for result in results if result.counts] == []
-    stale = [result.case.name for result in results if result.accepted and result.status is Status.PASS]
-    assert stale == [], "deviations that are none any more"
-    assert [path.name for path in root.iterdir() if path.name != ".ftlite"] == [], "cases clean up after themselves"
+    wrong = [f"{result.case.name}: {result.remark}" for result in results if result.counts]
+    wrong += [
+        f"{result.case.name} is a deviation no more"
+        for result in results
+        if result.accepted and result.status is Status.PASS
+    ]
+    wrong += [f"{path.name} was left behind" for path in root.iterdir() if path.name != ".ftlite"]
+    return wrong
+
+
+@pytest.mark.timeout(600)  # all cases twice, side by side: half a minute on an idle machine
+def test_our_server_breaks_no_must(tmp_path: Path) -> None:
+    kinds = (Tls.OFF, Tls.EXPLICIT)
+    places = [tmp_path / tls.value for tls in kinds]
+    for place in places:
+        place.mkdir()
+    with ThreadPoolExecutor(len(kinds)) as judges:
+        assert dict(zip(kinds, judges.map(judge_ours, kinds, places), strict=True)) == {tls: [] for tls in kinds}

@@ -14,8 +14,8 @@ _PROBES = {
     "SIZE": "SIZE none", "MDTM": "MDTM none", "MLST": "MLST", "MFMT": "MFMT 20200101000000 none", "EPSV": "EPSV",
     "EPRT": "", "PBSZ": "PBSZ 0", "PROT": "PROT P", "HASH": "HASH none", "CLNT": "CLNT x",
     "LANG": "LANG", "HOST": "HOST none.invalid", "REST": "REST 0", "MFF": "MFF x=y; none", "XCRC": "XCRC none",
-    "XMD5": "XMD5 none", "XSHA256": "XSHA256 none", "OPTS": "OPTS", "PASV": "PASV", "ESTP": "ESTP", "SPSV": "SPSV",
-    "CCC": "CCC", "TVFS": "NOOP", "PRET": "PRET RETR none", "CSID": "CSID Name=x;", "DSIZ": "DSIZ",
+    "XMD5": "XMD5 none", "XSHA256": "XSHA256 none", "OPTS": "OPTS", "PASV": "PASV",
+    "CCC": "CCC", "TVFS": "NOOP", "CSID": "CSID Name=x;", "DSIZ": "DSIZ",
 }  # fmt: skip
 
 
