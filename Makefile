@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test lint types conformance peers bench bench-quick fuzz soak clean
+.PHONY: generated help demo test lint types conformance peers bench bench-quick fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make bench        measurements beside five servers, into docs/: ten minutes; bench-quick: two, shown only"
 	@echo "make fuzz         hostile bytes for parsers and sessions, an hour; TIME=60 for a minute"
 	@echo "make soak         mixed clients and random kills, half an hour; TIME=60 for a minute"
+	@echo "make generated    man pages, completions and tables, from the code that they describe"
 	@echo "make peers        unpack the Debian servers that tests and measurements want"
 	@echo "make clean        remove the virtual environment and all caches"
 
@@ -41,6 +42,9 @@ types: $(READY)
 
 conformance: $(READY)
 	$(BIN)/python -m pytest tests/test_conformance.py $(ARGS)
+
+generated: $(READY)
+	$(BIN)/python scripts/generate.py
 
 peers: $(READY)
 	@$(BIN)/python -m tests.peers.install

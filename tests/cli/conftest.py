@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 from attrs import frozen
 
 from ftlite.cli import main
+from ftlite.cli.events import EVENTS, event_schema
 
 
 @frozen
@@ -107,6 +110,15 @@ class Said:
     err: str
 
 
+def hold_events(text: str) -> None:
+    """Every event among the lines of `text` is one that docs/json.md has."""
+    for line in text.splitlines():
+        if line.startswith('{"event"'):
+            event = json.loads(line)
+            assert event["event"] in EVENTS, line
+            jsonschema.validate(event, event_schema(event["event"]))
+
+
 class Ftlite:
     """Runs commands in this process and gives what they said."""
 
@@ -117,6 +129,7 @@ class Ftlite:
         self._capture.readouterr()
         code = main(arguments)
         said = self._capture.readouterr()
+        hold_events(said.out)
         return Said(code, said.out, said.err)
 
 
