@@ -80,7 +80,9 @@ async def test_listings(root: Path) -> None:
         assert b" 5 Jan  2  1970 one.txt\r\n" in long
         assert (await fetch(talker, "NLST sub"))[1] == b"sub/.hidden\r\nsub/one.txt\r\n"
         assert (await fetch(talker, "LIST sub/one.txt"))[1].endswith(b"one.txt\r\n")
-        assert (await fetch(talker, "MLSD sub/one.txt"))[0] == 550
+        assert (await fetch(talker, "MLSD sub/one.txt"))[0] == 501  # RFC 3659 s.7.2
+        assert (await fetch(talker, "MLSD sub/one.txt/below"))[0] == 550
+        assert (await fetch(talker, "MLSD nowhere"))[0] == 550
         assert (await fetch(talker, "LIST nowhere"))[0] == 550
         code, text = await talker.ask("MLST sub/one.txt")
         assert code == 250
@@ -285,7 +287,7 @@ async def test_digests(root: Path) -> None:
         assert await talker.say("OPTS HASH SHA-512") == 200
         assert hashlib.sha512(BIG).hexdigest() in (await talker.ask("HASH f"))[1]
         assert await talker.say("HASH nowhere") == 550
-        assert await talker.say("HASH /") == 550
+        assert await talker.say("HASH /") == 553  # draft-bryan-ftpext-hash s.3.5
 
 
 async def test_names(root: Path) -> None:

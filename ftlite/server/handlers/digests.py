@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ftlite.protocol.replies import Reply, reply
+from ftlite.protocol.text import printable
 from ftlite.server.call import Call
 from ftlite.server.digesting import digest_of
+from ftlite.server.refusals import Refused
+from ftlite.storage.errors import Kind, StorageError
 
 
 async def hash_(call: Call) -> Reply:
-    """HASH: algorithm, range and digest of a whole file (s.3.2)."""
+    """HASH: algorithm, range and digest of a whole file (s.3); what is no file has a code of its own (s.3.5)."""
     algorithm = call.session.options.hash_algorithm
-    digest, size = await _digest(call, algorithm)
+    try:
+        digest, size = await _digest(call, algorithm)
+    except StorageError as error:
+        if error.kind is not Kind.NOT_PLAIN:
+            raise
+        raise Refused(reply(553, f"{printable(error.path)}: {error.reason}.")) from error
     return reply(213, f"{algorithm} 0-{size} {digest} {call.command.value}")
 
 
