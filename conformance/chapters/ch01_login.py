@@ -41,7 +41,7 @@ def password(target: Target) -> None:
 
 @case(
     "login-user-unknown",
-    "RFC 2577 s.6",
+    "RFC 2577 s.7",
     Level.SHOULD,
     "USER sounds the same for a name that does not exist.",
     "A stranger finds out which accounts exist.",
@@ -72,7 +72,7 @@ def wrong_password(target: Target) -> None:
 
 @case(
     "login-wrong-same-words",
-    "RFC 2577 s.6",
+    "RFC 2577 s.7",
     Level.SHOULD,
     "A wrong name and a wrong password get the same reply.",
     "A stranger finds out which accounts exist.",

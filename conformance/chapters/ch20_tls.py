@@ -59,7 +59,7 @@ def feat(target: Target) -> None:
 
 @case(
     "tls-auth-any-case",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 AUTH",
     Level.MUST,
     "The name of the mechanism is taken in any case.",
     "A client that writes `auth tls` stays in clear or fails.",
@@ -73,7 +73,7 @@ def auth_any_case(target: Target) -> None:
 
 @case(
     "tls-auth-unknown",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 AUTH",
     Level.MUST,
     "AUTH with a mechanism that nobody knows is refused, and the session goes on.",
     "A client believes that it is protected when it is not.",
@@ -86,7 +86,7 @@ def auth_unknown(target: Target) -> None:
 
 @case(
     "tls-auth-unknown-504",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 AUTH",
     Level.SHOULD,
     "The refusal of a mechanism that is not known is 504.",
     "A client cannot tell that another mechanism might be taken.",
@@ -98,7 +98,7 @@ def auth_unknown_504(target: Target) -> None:
 
 @case(
     "tls-auth-nothing",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 AUTH",
     Level.MUST,
     "AUTH without a mechanism is refused.",
     "Client and server no longer agree on what comes next, text or TLS.",
@@ -111,7 +111,7 @@ def auth_nothing(target: Target) -> None:
 
 @case(
     "tls-auth-tls-c",
-    "RFC 4217 s.2",
+    "RFC 4217 s.8",
     Level.MAY,
     "AUTH TLS-C, an older name of AUTH TLS, is taken.",
     "Some old clients find no TLS.",
@@ -123,7 +123,7 @@ def auth_tls_c(target: Target) -> None:
 
 @case(
     "tls-auth-ssl",
-    "RFC 4217 s.2",
+    "RFC 4217 s.8",
     Level.MAY,
     "AUTH SSL, a still older name, is taken.",
     "Very old clients find no TLS.",
@@ -135,7 +135,7 @@ def auth_ssl(target: Target) -> None:
 
 @case(
     "tls-auth-again",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 AUTH",
     Level.SHOULD,
     "AUTH TLS inside TLS is refused and the session goes on.",
     "The session breaks, or a second handshake runs inside the first.",
@@ -149,7 +149,7 @@ def auth_again(target: Target) -> None:
 
 @case(
     "tls-auth-ends-login",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 AUTH",
     Level.MUST,
     "AUTH after a login in clear takes the login away.",
     "What somebody in the middle began in clear goes on under the protection of TLS.",

@@ -36,7 +36,7 @@ def pbsz(target: Target) -> None:
 
 @case(
     "pbsz-in-clear",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PBSZ",
     Level.SHOULD,
     "PBSZ without TLS is answered 503.",
     "A client that lost its TLS does not notice.",
@@ -48,7 +48,7 @@ def pbsz_in_clear(target: Target) -> None:
 
 @case(
     "pbsz-unreadable",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PBSZ",
     Level.SHOULD,
     "PBSZ with an argument that is no number is answered 501.",
     "A mistake of the client goes unseen.",
@@ -60,7 +60,7 @@ def pbsz_unreadable(target: Target) -> None:
 
 @case(
     "pbsz-too-large",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PBSZ",
     Level.SHOULD,
     "PBSZ with a number beyond 32 bits is answered 501.",
     "A mistake of the client goes unseen.",
@@ -72,7 +72,7 @@ def pbsz_too_large(target: Target) -> None:
 
 @case(
     "pbsz-other-size",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PBSZ",
     Level.SHOULD,
     "PBSZ with a size that TLS does not use is answered 200 with PBSZ=0 in the text, or 501.",
     "The client believes that data come in blocks of that size.",
@@ -100,7 +100,7 @@ def prot_p(target: Target) -> None:
 
 @case(
     "prot-in-clear",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.MUST,
     "PROT P without TLS is refused.",
     "A client believes that its files are protected when they are not.",
@@ -112,7 +112,7 @@ def prot_in_clear(target: Target) -> None:
 
 @case(
     "prot-in-clear-503",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.SHOULD,
     "The refusal of PROT without TLS is 503.",
     "A client cannot tell that AUTH has to come first.",
@@ -124,7 +124,7 @@ def prot_in_clear_503(target: Target) -> None:
 
 @case(
     "prot-without-pbsz",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.SHOULD,
     "PROT without PBSZ before it is answered 503.",
     "Clients that leave PBSZ out work here and nowhere else.",
@@ -181,7 +181,7 @@ def prot_s_e_536(target: Target) -> None:
 
 @case(
     "prot-unknown",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.MUST,
     "PROT with a level that does not exist is refused, and the one before stays.",
     "A typing mistake changes how files travel.",
@@ -194,7 +194,7 @@ def prot_unknown(target: Target) -> None:
 
 @case(
     "prot-unknown-504",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.SHOULD,
     "The refusal of a level that does not exist is 504.",
     "A client cannot tell a wrong level from a wrong command.",
@@ -206,7 +206,7 @@ def prot_unknown_504(target: Target) -> None:
 
 @case(
     "prot-nothing",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.MUST,
     "PROT without a level is refused.",
     "Client and server differ on how files travel.",
@@ -218,7 +218,7 @@ def prot_nothing(target: Target) -> None:
 
 @case(
     "ccc-in-clear",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 CCC",
     Level.MUST,
     "CCC on a connection that is in clear is refused.",
     "Client and server differ on whether they are protected.",
@@ -249,7 +249,7 @@ def ccc(target: Target) -> str:
 
 @case(
     "ccc-refusal",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 CCC",
     Level.SHOULD,
     "A refusal of CCC is 533 or 534, or 500 or 502 where it is not known.",
     "A client cannot tell a ban from a mistake of its own.",
@@ -261,7 +261,7 @@ def ccc_refusal(target: Target) -> None:
 
 @case(
     "adat-refused",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 ADAT",
     Level.MUST,
     "ADAT, which TLS does not use, is refused.",
     "Client and server differ on whether the security exchange is over.",
@@ -274,7 +274,7 @@ def adat(target: Target) -> None:
 
 @case(
     "wrapped-commands-refused",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 MIC, CONF, ENC",
     Level.MUST,
     "MIC, CONF and ENC, which TLS does not use, are refused.",
     "A wrapped command is taken for one that was protected.",

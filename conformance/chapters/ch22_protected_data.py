@@ -381,7 +381,7 @@ def prot_c(target: Target) -> None:
 
 @case(
     "data-prot-back",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.MUST,
     "PROT P after PROT C protects the next transfer again.",
     "Files travel in clear although protection was asked for.",
@@ -413,7 +413,7 @@ def _store_in_clear(wire: Wire) -> None:
 
 @case(
     "data-prot-default",
-    "RFC 2228 s.3",
+    "RFC 2228 s.3 PROT",
     Level.MUST,
     "Without PROT data travel in clear, or the transfer is refused.",
     "The client reads TLS where it expects a file, and hangs.",
