@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import trio
+from attrs import frozen
 
 from benchmarks.measures import Row
 from benchmarks.process import peak
@@ -106,14 +107,26 @@ def make_tree(root: Path, count: int) -> None:
 
 def trees(stage: Stage) -> list[Row]:
     """A tree there and back, by whole commands; tar through a pipe shows what there is to win at most."""
-    return [row for count, factor in ((5000, 5), (20000, 10)) for row in _trees(stage, count, factor)]
+    return [row for goal in (_TreeGoal(5000, 5), _TreeGoal(20000, 10, tar=4)) for row in _trees(stage, goal)]
 
 
-def _trees(stage: Stage, count: int, factor: int) -> list[Row]:
+@frozen
+class _TreeGoal:
+    """How many times as fast as lftp a tree of `count` files is to be, and within how many times of tar's time.
+
+    tar measures the codec, so it is a goal where the start of an interpreter is no great part of the time.
+    """
+
+    count: int
+    lftp: int
+    tar: int | None = None
+
+
+def _trees(stage: Stage, goal: _TreeGoal) -> list[Row]:
     ours, peer = stage.servers["ftlite", Tls.OFF], stage.servers["vsftpd", Tls.OFF]
     tree, back, copied = stage.directory / "tree", stage.directory / "back", stage.directory / "tar"
     there, theirs = ours.root / "t", peer.root / "t"
-    make_tree(tree, count)
+    make_tree(tree, goal.count)
 
     def tar() -> None:
         shell("sh", "-c", f"mkdir '{copied}' && tar -C '{tree}' -cf - . | tar -C '{copied}' -xf -")
@@ -137,13 +150,15 @@ def _trees(stage: Stage, count: int, factor: int) -> list[Row]:
     mirror_up()
     down = in_turn(rounds, limit | {"ftlite": (get, _gone(back)), "lftp": (mirror_down, _gone(back))})
     _gone(there, theirs, tree)()
-    return [_tree_row("put", count, up, factor), _tree_row("get", count, down, factor)]
+    return [_tree_row("put", up, goal), _tree_row("get", down, goal)]
 
 
-def _tree_row(verb: str, count: int, took: dict[str, float], factor: int) -> Row:
-    met = took["lftp"] >= factor * took["ftlite"] and took["ftlite"] <= 4 * took["tar"]
-    goal = f"{factor} times as fast as lftp -P4, within 4 times of tar"
-    return Row(f"{verb} -r, {count:,} files of 4 KiB", "s", took, (goal, met), digits=2)
+def _tree_row(verb: str, took: dict[str, float], goal: _TreeGoal) -> Row:
+    met = took["lftp"] >= goal.lftp * took["ftlite"] and (goal.tar is None or took["ftlite"] <= goal.tar * took["tar"])
+    words = f"{goal.lftp} times as fast as lftp -P4"
+    if goal.tar is not None:
+        words += f", within {goal.tar} times of tar"
+    return Row(f"{verb} -r, {goal.count:,} files of 4 KiB", "s", took, (words, met), digits=2)
 
 
 def verified(stage: Stage) -> list[Row]:

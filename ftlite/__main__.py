@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from ftlite.cli import entry
 
-from ftlite.cli import main
-
-sys.exit(main())
+entry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
@@ -53,6 +54,13 @@ def run(name: str, module: str, attribute: str, arguments: Sequence[str]) -> int
         return told.code
     finally:
         _on_terminate(before)
+
+
+def started() -> None:
+    """All is imported that is going to be: collect garbage again, and only in what is made from here on."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def parse_command(command: click.Command, name: str, arguments: Sequence[str], place: object = None) -> Any:

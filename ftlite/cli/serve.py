@@ -19,6 +19,7 @@ from ftlite.cli import places
 from ftlite.cli.credentials import ask_password, password_from_file
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import FILE, duration, flag
+from ftlite.cli.run import started
 
 if TYPE_CHECKING:
     from ftlite.config.models import Endpoint, ServerConfig, User
@@ -82,6 +83,7 @@ def serve(**given: Any) -> int:
         found = users()
         welcome = Welcome(_named(found), password, tls.pin if tls is not None else None)
         plan = Plan(evolve(config, users=tuple(found.values())), tls, users, welcome, inherited_sockets(), as_json)
+        started()
         return trio.run(serve_until_stopped, plan, log)
     finally:
         log.close()

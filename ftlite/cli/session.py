@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ftlite.cli import exits
 from ftlite.cli.flags import Options
+from ftlite.cli.run import started
 from ftlite.cli.servers import Logins, Servers
 from ftlite.cli.surroundings import Pattern, address_of, addresses_of, here
 from ftlite.cli.voice import Voice
@@ -75,6 +76,7 @@ def run_action(action: Action) -> int:
         logins = Logins()
         for address in action.addresses:
             logins.know(address, action.options, voice)
+        started()
         stopped = trio.run(_with_signals, logins, action)
         if stopped is not None:
             voice.stopped(128 + stopped)

@@ -104,26 +104,23 @@ _TRANSIENT = frozenset({421, 425, 426, 434, 450, 451})
 #: Codes that say "not done" and leave the reason to their text (RFC 959 s.4.2.2).
 _TOLD_BY_TEXT = frozenset({426, 450, 451, 501, 550, 551, 553})
 #: What such texts say; the first match wins. Servers differ in words, few in more than these.
-_WORDS: tuple[tuple[re.Pattern[str], Outcome], ...] = tuple(
-    (re.compile(words, re.I), outcome)
-    for words, outcome in (
-        (r"no right to", Outcome.DENIED),
-        (r"no space|disk (is )?full|no room|quota|(insufficient|not enough|out of) (disk |storage )?(space|storage)",
-         Outcome.NO_ROOM),
-        (r"no such|not found|(n['o]t|cannot) exist|(cannot|can't|could not|couldn't|unable to) find|unknown file"
-         r"|not a directory|not a regular|not a plain|not retrievable", Outcome.NOT_FOUND),
-        (r"permission|permitted|denied|not allowed|may not|privilege|forbidden|prohibited|read.only|authori[sz]ed"
-         r"|no access|outside|leads out|not followed|is the root|reserved", Outcome.DENIED),
-        (r"already (exists|there|in)|\bexists\b|not empty", Outcome.EXISTS),
-        (r"name (is )?(too long|invalid|not valid)|(invalid|not a valid|illegal) ((file|path|directory) ?)?name"
-         r"|name is longer|syntax is incorrect|is inside of", Outcome.USAGE),
-    )
+_WORDS: tuple[tuple[str, Outcome], ...] = (
+    (r"no right to", Outcome.DENIED),
+    (r"no space|disk (is )?full|no room|quota|(insufficient|not enough|out of) (disk |storage )?(space|storage)",
+     Outcome.NO_ROOM),
+    (r"no such|not found|(n['o]t|cannot) exist|(cannot|can't|could not|couldn't|unable to) find|unknown file"
+     r"|not a directory|not a regular|not a plain|not retrievable", Outcome.NOT_FOUND),
+    (r"permission|permitted|denied|not allowed|may not|privilege|forbidden|prohibited|read.only|authori[sz]ed"
+     r"|no access|outside|leads out|not followed|is the root|reserved", Outcome.DENIED),
+    (r"already (exists|there|in)|\bexists\b|not empty", Outcome.EXISTS),
+    (r"name (is )?(too long|invalid|not valid)|(invalid|not a valid|illegal) ((file|path|directory) ?)?name"
+     r"|name is longer|syntax is incorrect|is inside of", Outcome.USAGE),
 )  # fmt: skip
 _READING = frozenset(
     {"RETR", "GET", "WAIT", "SIZE", "MDTM", "MLST", "MLSD", "LIST", "NLST", "CWD", "DELE", "RMD", "RNFR", "HASH",
      "MFMT", "SITE"}
 )  # fmt: skip
-_IS_DIRECTORY = re.compile(r"\bis a directory|^a directory", re.I)
+_IS_DIRECTORY = r"\bis a directory|^a directory"
 _TLS_REMEDY = "the server and this client disagree about encryption; see --tls"
 
 
@@ -136,10 +133,10 @@ def meaning(code: int, text: str, command: str = "") -> Outcome | None:
     if code in _CODES:
         return _CODES[code]
     if code in _TOLD_BY_TEXT:
-        if _IS_DIRECTORY.search(text):
+        if re.search(_IS_DIRECTORY, text, re.I):  # compiled when the first is looked for: most runs see none
             return Outcome.USAGE if command in _READING else Outcome.EXISTS
         for words, outcome in _WORDS:
-            if words.search(text) and (code != 426 or outcome is Outcome.NO_ROOM):
+            if re.search(words, text, re.I) and (code != 426 or outcome is Outcome.NO_ROOM):
                 return outcome
     if code == 426:
         return Outcome.PARTIAL

@@ -21,7 +21,8 @@ async def connect_tcp(host: str, port: int, timeout: float) -> trio.SocketStream
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         with trio.fail_after(timeout):
-            return await trio.open_tcp_stream(host, port)
+            # As octets, since the standard library loads all of IDNA 2003 for a string, be it a number.
+            return await trio.open_tcp_stream(host.encode() if host.isascii() else host, port)
     except trio.TooSlowError:
         raise NetError(Kind.TIMEOUT, f"{where} did not answer within {timeout:g} seconds") from None
     except (socket.gaierror, UnicodeError) as error:

@@ -12,6 +12,7 @@ import trio
 from ftlite.cli import exits
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import Options
+from ftlite.cli.run import started
 from ftlite.cli.servers import Logins, Servers
 from ftlite.cli.tally import Tally
 from ftlite.cli.voice import Voice
@@ -43,6 +44,7 @@ def run_shell(voice: Voice, way: Way, address: str | None, options: Options, set
     """Run a shell in a loop of its own; the exit code, and a summary where the way gives one."""
     tally = Tally()
     try:
+        started()
         code = trio.run(_stand, way, address, options, settings, tally)
     except Exception as error:
         if all(isinstance(leaf, BrokenPipeError) for leaf in exits.leaves(error)):

@@ -117,3 +117,20 @@ def test_help_into_a_closed_pipe_says_nothing() -> None:
         command = f"{sys.executable} -m ftlite {arguments} | true"
         done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
         assert done.stderr == ""
+
+
+def test_garbage_is_collected_again_once_a_command_has_started() -> None:
+    code = (
+        "import gc; gc.disable(); from ftlite.cli.run import started; started();"
+        "assert gc.isenabled() and gc.get_freeze_count()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_process_ends_with_all_that_was_said_and_its_code() -> None:
+    words = [sys.executable, "-m", "ftlite"]
+    done = subprocess.run([*words, "get", "--nonsense"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "--nonsense" in done.stderr) == (2, True)
+    done = subprocess.run([*words, "put", "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.endswith("\n"), done.stderr) == (0, True, "")
+    assert done.stdout.startswith("Usage: ftlite put ")

@@ -20,7 +20,7 @@ from ftlite.protocol.text import printable
 MOST_TAG: Final = 2**31 - 1  #: tags go from 1 to this
 ALGORITHMS: Final = ("sha256", "blake3")  #: digests that a fact can be named by (s.4)
 
-_LINE: Final = re.compile(r"((?:[A-Za-z0-9.-]+=[!-:<-~\x80-\U0010ffff]*;)*)(?: ([^\r\n\0]*))?")
+_LINE: Final = re.compile(r"((?:[A-Za-z0-9.-]+=[^\0- ;\x7f]*;)*)(?: ([^\r\n\0]*))?")
 _UNSENDABLE: Final = re.compile(r"[\r\n\0]")
 _TAG: Final = re.compile(r"tag=([0-9]{1,10});", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
