@@ -12,7 +12,7 @@ help:
 	@echo "make demo         a directory there and back over TLS on loopback, verified"
 	@echo "make test         the tests; ARGS='-k login' picks some"
 	@echo "make lint types   ruff and mypy --strict"
-	@echo "make conformance  the protocol cases against our own server"
+	@echo "make conformance  servers and clients judged by the RFCs, into docs/conformance.md: some minutes; ARGS=ftlite"
 	@echo "make bench        measurements beside five servers, into docs/: ten minutes; bench-quick: two, shown only"
 	@echo "make fuzz         hostile bytes for parsers and sessions, an hour; TIME=60 for a minute"
 	@echo "make soak         mixed clients and random kills, half an hour; TIME=60 for a minute"
@@ -40,8 +40,8 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-conformance: $(READY)
-	$(BIN)/python -m pytest tests/test_conformance.py $(ARGS)
+conformance: $(READY) peers
+	$(BIN)/python -m scripts.matrix $(ARGS)
 
 generated: $(READY)
 	$(BIN)/python scripts/generate.py
