@@ -228,6 +228,8 @@ class Shell:
 
     async def command(self, job: Job, here: Here, words: list[str]) -> int:
         """Run the one command that `words` are."""
+        if "--help" in words[1:]:  # click would print it past the streams that the line asks for
+            words = ["help", words[0]]
         name = words[0]
         command = table.find(name)
         parse_words = partial(parse_command, command, name, words[1:], here)

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.conftest import Served
 
 PAGE = (Path(__file__).parents[2] / "README.md").read_text()
-SCENE = re.search(r"^## One host pushes.*?```sh\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+SCENE = re.search(r"^## A CI job.*?```sh\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def script(place: Path, at: Served, commit: str, part: str, make: str) -> subprocess.Popen[str]:
