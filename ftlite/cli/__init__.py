@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "mkdir": ("Make directories", "ftlite.cli.names", "mkdir"),
     "rmdir": ("Remove empty directories", "ftlite.cli.names", "rmdir"),
     "mv": ("Rename a file or a directory", "ftlite.cli.names", "mv"),
+    "doctor": ("Why a connection fails or is slow, step by step", "ftlite.cli.doctor", "doctor"),
     "bookmark": ("Give servers names: ls, add, rm, mv", "ftlite.cli.bookmark", "bookmark"),
     "trust": ("The keys of servers met before: ls, add, rm", "ftlite.cli.trust", "trust"),
     "password": ("Passwords in the desktop's keyring: set, rm", "ftlite.cli.password", "password"),

@@ -24,11 +24,12 @@ from ftlite.cli.flags import PASSWORD, Options
 
 @frozen
 class Login:
-    """Who to log in as; all None means anonymous."""
+    """Who to log in as; all None means anonymous. `source` says in words where the password came from."""
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     account: str | None = field(default=None, repr=False)
+    source: str = field(default="", eq=False)
 
 
 def find_login(options: Options, user: str | None, host: str, warn: Callable[[str], None]) -> Login:
@@ -37,7 +38,7 @@ def find_login(options: Options, user: str | None, host: str, warn: Callable[[st
     Raises:
         CliError: a source that was asked for gives nothing; a password without a user.
     """
-    password = given_password(options)
+    password, source = given_password(options)
     entry = _from_netrc(options.netrc_file, user, host, warn) if password is None or user is None else None
     if user is None and entry is None and password is not None:
         raise CliError("USAGE", f"there is a password but no user for {host}; name one in the address: USER@{host}")
@@ -47,19 +48,19 @@ def find_login(options: Options, user: str | None, host: str, warn: Callable[[st
     if password is None and name is not None and options.keyring:
         from ftlite.cli import keyring
 
-        password = keyring.find(name, host)
+        password, source = keyring.find(name, host), "the keyring"
     if password is None and name is not None and name not in ("anonymous", "ftp"):
-        password = ask_password(f"Password for {name}@{host}: ")
-    return Login(name, password)
+        password, source = ask_password(f"Password for {name}@{host}: "), "the terminal"
+    return Login(name, password, source=source if password is not None else "")
 
 
-def given_password(options: Options) -> str | None:
-    """The password of --password-file, --password-command or FTLITE_PASSWORD, if there is one."""
+def given_password(options: Options) -> tuple[str | None, str]:
+    """The password of --password-file, --password-command or FTLITE_PASSWORD, if there is one, and which it was."""
     if options.password_file is not None:
-        return password_from_file(options.password_file)
+        return password_from_file(options.password_file), f"--password-file {options.password_file}"
     if options.password_command is not None:
-        return _from_command(options.password_command)
-    return os.environ.get(PASSWORD)
+        return _from_command(options.password_command), "--password-command"
+    return os.environ.get(PASSWORD), PASSWORD
 
 
 def password_from_file(path: Path) -> str:
@@ -116,4 +117,4 @@ def _from_netrc(path: Path | None, user: str | None, host: str, warn: Callable[[
         with contextlib.suppress(ValueError):
             file = Path("~") / file.relative_to(Path.home())
         warn(f"others can read the passwords in {file}; run: chmod 600 {file}")
-    return Login(login or user, password or None, account or None)
+    return Login(login or user, password or None, account or None, source=str(file) if password else "")

@@ -55,6 +55,20 @@ EVENTS: dict[str, tuple[str, dict[str, Field], dict[str, Field]]] = {
          "perm": ({"type": "string"}, "what may be done with it (RFC 3659 s.7.5.5)"), "target": _TARGET},
     ),
     "site": ("bookmark ls", {"name": _TEXT, "address": _TEXT}, {}),
+    "server": (
+        "trust ls",
+        {"server": ({"type": "string"}, "HOST:PORT"),
+         "trusted_by": ({"type": "string"}, "`ca`, or the key as sha256//..."),
+         "native": ({"type": "boolean"}, "whether it spoke the native dialect")},
+        {"since": ({"type": "string"}, "the day that it was recorded, UTC")},
+    ),
+    "step": (
+        "doctor: one thing was looked at",
+        {"step": _TEXT, "verdict": ({"enum": ["ok", "warn", "fail", "skip"]}, "how that ended"),
+         "found": _MESSAGE, "seconds": _SECONDS},
+        {"remedy": _MESSAGE, "outcome": ({"type": "string"}, "the kind of failure, in a word"),
+         "facts": ({"type": "object"}, "what was found, for programs; other for each step")},
+    ),
     "usage": ("du: a directory", {"path": _PATH, "size": _SIZE, "files": _COUNT}, {}),
     "hash": (
         "a digest",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftlite.cli import places
 from ftlite.cli.asking import on_terminal
@@ -111,42 +111,39 @@ class Servers:
         task_status: trio.TaskStatus[Client],
     ) -> None:  # fmt: skip
         """Keep a connection for everybody who asks, in a task of its own: whoever asks first may end first."""
-        from ftlite.client.connecting import pausing
+        from ftlite.client.connecting import connect, pausing
 
         ask = pausing(self._ask, clock) if self._ask is not None and clock is not None else self._ask
-        async with _connect(address, login, options, voice, ask) as client:
+        async with connect(address, ask=ask, **settings(address, login, options, voice)) as client:
             task_status.started(client)
             await self._leaving.wait()
 
 
-def _connect(
-    address: Address, login: Login, options: Options, voice: Voice, ask: Ask | None
-) -> contextlib.AbstractAsyncContextManager[Client]:
-    from ftlite.client import KnownServers, connect
+def settings(address: Address, login: Login, options: Options, voice: Voice) -> dict[str, Any]:
+    """What `connect` takes, beside the address, from what the flags say."""
+    from ftlite.client import KnownServers
 
     by_name = options.pin is not None or options.cacert is not None
-    return connect(
-        address,
-        user=login.user,
-        password=login.password,
-        account=login.account,
-        port=options.port,
-        tls=options.tls,
-        cacert=options.cacert,
-        pin=options.pin,
-        trust=None if by_name else KnownServers(places.known_servers(), accept_new=options.accept_new),
-        connect_timeout=options.connect_timeout,
-        stall_timeout=options.stall_timeout,
-        retries=options.retries,
-        connections=options.parallel,
-        limit_rate=options.limit_rate,
-        require=options.require,
-        notice=voice.warn,
-        dialect=options.dialect,
-        digest=options.digest,
-        proxy=_proxy(options, address),
-        ask=ask,
-    )
+    return {
+        "user": login.user,
+        "password": login.password,
+        "account": login.account,
+        "port": options.port,
+        "tls": options.tls,
+        "cacert": options.cacert,
+        "pin": options.pin,
+        "trust": None if by_name else KnownServers(places.known_servers(), accept_new=options.accept_new),
+        "connect_timeout": options.connect_timeout,
+        "stall_timeout": options.stall_timeout,
+        "retries": options.retries,
+        "connections": options.parallel,
+        "limit_rate": options.limit_rate,
+        "require": options.require,
+        "notice": voice.warn,
+        "dialect": options.dialect,
+        "digest": options.digest,
+        "proxy": _proxy(options, address),
+    }
 
 
 def _server(address: Address, options: Options) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from ftlite.cli.voice import Voice
 if TYPE_CHECKING:
     import trio
 
+    from ftlite.cli.credentials import Login
     from ftlite.client import Client
     from ftlite.client.address import Address
 
@@ -185,6 +186,10 @@ class Session:
         `apart`: with connections of its own, for who needs one beside those that others of its tasks hold.
         """
         return await self._servers.client(address, self.options, self.voice, self._clock, apart=apart)
+
+    def login(self, address: Address) -> Login:
+        """How to log in to the server of `address`."""
+        return self._servers.logins.of(address, self.options)
 
     async def each(self, addresses: Iterable[Address | Pattern]) -> AsyncIterator[Address]:
         """The addresses, each pattern replaced by what it matches, in the order of their names.

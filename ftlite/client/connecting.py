@@ -82,10 +82,10 @@ async def connect(
     Raises:
         ClientError: USAGE, CONNECT, TIMEOUT, TLS, PIN, LOGIN, PROTOCOL; TIMEOUT also when `max_time` ran out.
     """
-    target = _target(
-        address, user, password, account, port, tls, cacert=cacert, pin=pin, trust=trust,
-        connect_timeout=connect_timeout, stall_timeout=stall_timeout, proxy=_proxy(proxy),
-        dialect=_dialect(dialect), spares=spares, notice=notice,
+    target = make_target(
+        address, user=user, password=password, account=account, port=port, tls=tls, cacert=cacert, pin=pin, trust=trust,
+        connect_timeout=connect_timeout, stall_timeout=stall_timeout, proxy=proxy, dialect=dialect, spares=spares,
+        notice=notice,
     )  # fmt: skip
     terms = make_terms(require=require, limit_rate=limit_rate, digest=digest)
     deadline = math.inf if max_time is None else trio.current_time() + max_time
@@ -159,24 +159,30 @@ class _Memory:
             self.target.notice(sentence)
 
 
-def _target(
+def make_target(
     address: str | Address,
-    user: str | None,
-    password: str | None,
-    account: str | None,
-    port: int | None,
-    tls: TlsMode | str,
     *,
-    cacert: Path | str | None,
-    pin: str | None,
-    trust: KnownServers | None,
-    connect_timeout: float,
-    stall_timeout: float,
-    proxy: Proxy | None,
-    dialect: Dialect | None,
-    spares: int | None,
-    notice: Callable[[str], None] | None,
+    user: str | None = None,
+    password: str | None = None,
+    account: str | None = None,
+    port: int | None = None,
+    tls: TlsMode | str = TlsMode.REQUIRED,
+    cacert: Path | str | None = None,
+    pin: str | None = None,
+    trust: KnownServers | None = None,
+    connect_timeout: float = 15.0,
+    stall_timeout: float = 60.0,
+    proxy: Proxy | str | None = None,
+    dialect: Dialect | str | None = None,
+    spares: int | None = None,
+    notice: Callable[[str], None] | None = None,
+    **_work: object,
 ) -> Target:
+    """What `connect` opens sessions by, from its arguments; those about the work in them (`_work`) do not matter.
+
+    Raises:
+        ClientError: USAGE.
+    """
     where = parse_address(address) if isinstance(address, str) else address
     if port is not None:
         where = evolve(where, port=port)
@@ -198,8 +204,8 @@ def _target(
         tls=mode,
         connect_timeout=connect_timeout,
         stall_timeout=stall_timeout,
-        proxy=proxy,
-        dialect=dialect,
+        proxy=_proxy(proxy),
+        dialect=_dialect(dialect),
         spares=spares,
         notice=notice,
     )

@@ -128,7 +128,7 @@ async def _reach(target: Target) -> tuple[Control, Reply, Plan | None]:
     plan = None if target.tls is TlsMode.OFF else await trio.to_thread.run_sync(trust.plan)
     try:
         control, greeting, encrypted = await _greeted(target, plan)
-    except _Unverified as error:
+    except Unverified as error:
         plan, cause = trust.second_plan(), str(error)
         control, greeting, encrypted = await _greeted(target, plan)
     if plan is None or not encrypted:
@@ -149,11 +149,11 @@ async def _reach(target: Target) -> tuple[Control, Reply, Plan | None]:
     return control, greeting, plan
 
 
-class _Unverified(Exception):
+class Unverified(Exception):
     """No CA vouches for the certificate; str() is OpenSSL's reason."""
 
 
-async def _dial(target: Target) -> Control:
+async def dial(target: Target) -> Control:
     host, port = target.address.host, target.address.effective_port
     try:
         if target.proxy is None:
@@ -175,17 +175,17 @@ async def _greeting(control: Control, target: Target) -> Reply:
 
 async def _greeted(target: Target, plan: Plan | None) -> tuple[Control, Reply, bool]:
     """Dial and encrypt, implicitly or by AUTH TLS (RFC 4217 s.4). False: in clear, as was asked for or is allowed."""
-    control = await _dial(target)
+    control = await dial(target)
     try:
         if target.address.scheme is Scheme.FTPS and plan is not None:
-            await _handshake(control, target, plan)
+            await handshake(control, target, plan)
             return control, await _greeting(control, target), True
         greeting = await _greeting(control, target)
         if plan is None:
             return control, greeting, False
         answer = await control.ask("AUTH", "TLS")
         if answer.completed:
-            await _handshake(control, target, plan)
+            await handshake(control, target, plan)
             return control, greeting, True
         await _clear_allowed(target, answer)
     except BaseException:
@@ -207,14 +207,14 @@ async def _clear_allowed(target: Target, answer: Reply) -> None:
         )
 
 
-async def _handshake(control: Control, target: Target, plan: Plan) -> None:
+async def handshake(control: Control, target: Target, plan: Plan) -> None:
     secure = trio.SSLStream(control.stream, plan.context, server_hostname=target.address.host)
     control.encrypted(secure, implicit=target.address.scheme is Scheme.FTPS)
     try:
         await secure.do_handshake()
     except trio.BrokenResourceError as error:
         if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            raise _Unverified(error.__cause__.verify_message) from error
+            raise Unverified(error.__cause__.verify_message) from error
         reason = getattr(error.__cause__, "reason", None) or "the connection ended"
         raise ClientError(
             Outcome.TLS,

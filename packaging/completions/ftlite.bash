@@ -5,7 +5,7 @@ _ftlite() {
     prev="${COMP_WORDS[COMP_CWORD-1]}"
     command="${COMP_WORDS[1]}"
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "serve user shell batch get mget put mirror mput ls stat cat hash wait rm mkdir rmdir mv bookmark trust password chmod touch find du --help --version $(sed -n 's/^\[\([A-Za-z0-9_.-]*\)\]$/\1:/p' "${XDG_CONFIG_HOME:-$HOME/.config}/ftlite/sites.toml" 2>/dev/null)" -- "$cur"))
+        COMPREPLY=($(compgen -W "serve user shell batch get mget put mirror mput ls stat cat hash wait rm mkdir rmdir mv doctor bookmark trust password chmod touch find du --help --version $(sed -n 's/^\[\([A-Za-z0-9_.-]*\)\]$/\1:/p' "${XDG_CONFIG_HOME:-$HOME/.config}/ftlite/sites.toml" 2>/dev/null)" -- "$cur"))
         return
     fi
     case "$prev" in
@@ -43,6 +43,7 @@ _ftlite() {
         "mkdir") words="--parents --quiet --verbose --json --port --tls --cacert --pin --accept-new --password-file --password-command --netrc-file --keyring --proxy --connect-timeout --stall-timeout --max-time --dialect --retries --help" ;;
         "rmdir") words="--quiet --verbose --json --port --tls --cacert --pin --accept-new --password-file --password-command --netrc-file --keyring --proxy --connect-timeout --stall-timeout --max-time --dialect --retries --help" ;;
         "mv") words="--quiet --verbose --json --port --tls --cacert --pin --accept-new --password-file --password-command --netrc-file --keyring --proxy --connect-timeout --stall-timeout --max-time --dialect --retries --help" ;;
+        "doctor") words="--write --quiet --verbose --json --port --tls --cacert --pin --accept-new --password-file --password-command --netrc-file --keyring --proxy --connect-timeout --stall-timeout --max-time --dialect --retries --help" ;;
         "bookmark") words="--help" ;;
         "trust") words="--help" ;;
         "password") words="--help" ;;

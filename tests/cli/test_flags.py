@@ -16,8 +16,8 @@ from ftlite.cli.flags import TRANSFER, Options, client_flags
 
 #: Flags that mean something only together with what is typed beside them.
 TYPED_ONLY = {
-    "help", "long", "human", "generate", "root", "home", "allow", "as_json", "commands", "local", "over",
-    "moment", "no_create", "name", "kind", "size", "newer", "older", "null", "summarize",
+    "allow", "as_json", "commands", "generate", "help", "home", "human", "kind", "local",
+    "long", "moment", "name", "newer", "no_create", "null", "older", "over", "root", "size", "summarize", "write",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The doctor, against servers that are ill in one way each."""
