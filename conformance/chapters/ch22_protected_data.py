@@ -148,6 +148,8 @@ def close_notify_listing(target: Target) -> None:
     "Whoever is in the middle cuts a file short, and everybody takes it for whole.",
 )
 def truncated(target: Target) -> None:
+    # In stream mode the end of the connection is the end of the file (RFC 959 s.3.4.1), and under TLS only close_notify
+    # tells an end from a cut. Some servers take the cut: that is what this is about.
     with protected(target) as wire, _gone(wire):
         reply = _cut_upload(wire, _SECRET)
         if reply.code < 400:

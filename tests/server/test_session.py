@@ -37,7 +37,7 @@ async def test_greeting_login_and_goodbye(tmp_path: Path) -> None:
         ("RNTO x", 503),
         ("PASS x", 503),
         ("PORT 10,0,0,1,200,200", 501),
-        ("PORT 127,0,0,1,0,80", 501),
+        ("PORT 127,0,0,1,0,80", 504),
         ("EPRT |1|10.0.0.1|5000|", 501),
         ("EPRT |7|10.0.0.1|5000|", 522),
         ("EPSV 2", 522),

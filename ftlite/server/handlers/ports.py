@@ -48,6 +48,6 @@ async def active(call: Call) -> Reply:
         call.session.event("data.bounce", host=host, port=port)
         raise Refused(reply(501, "The address must be your own."))
     if port < 1024:
-        raise Refused(reply(501, "The port must be 1024 or above."))
+        raise Refused(reply(504, "The port must be 1024 or above."))  # as RFC 2577 s.3 proposes
     call.session.free_port()
     return reply(200, "Noted.")
