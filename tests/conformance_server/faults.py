@@ -53,6 +53,13 @@ async def _stays_logged_in(call: Call) -> Reply:
     return reply(234, "Go ahead with TLS.")
 
 
+async def _nothing_in_it(call: Call) -> Reply:
+    """An empty listing, of whatever it is."""
+    with await data.data_connection(call, "Here it comes.") as link:
+        await link.send(b"")
+    return reply(226, "That was all.")
+
+
 def _digests_by_name(patch: pytest.MonkeyPatch) -> None:
     """Digests that are kept by name alone."""
     kept: dict[str, Reply] = {}
@@ -246,9 +253,7 @@ FAULTS: dict[str, Fault] = {
     "letters that perm has not": Fault(
         "mlsd-perm-letters", sets(listing, "mlsx_line", _line(perm=lambda entry: "rwx"))
     ),
-    "MLSD of a file is empty": Fault(
-        "mlsd-of-file", sets(listing.Lister, "listing", lambda self, verb, place, given: b"")
-    ),
+    "MLSD of a file is empty": Fault("mlsd-of-file", handles("MLSD", _nothing_in_it)),
     "OPTS MLST changes nothing": Fault("opts-mlst-choose", sets(info, "choose_facts", lambda wanted: MLSX_FACTS)),
     "FEAT does not see OPTS MLST": Fault(
         "opts-mlst-in-feat", sets(info, "mlst_feature", lambda facts: listings.mlst_feature(MLSX_FACTS))
