@@ -14,6 +14,7 @@ from benchmarks.distance import distance
 from benchmarks.growth import sizes
 from benchmarks.latency import latency
 from benchmarks.measures import Measure, Row, get_clear, get_tls, put_clear, put_tls, small, start
+from benchmarks.mirror import mirror, streams
 from benchmarks.native import first_byte, flat, many, trees, verified
 from benchmarks.results import Results
 from benchmarks.resume import resume
@@ -44,6 +45,8 @@ OTHERS: dict[str, Measure] = {
     "resume": resume,
     "trees": trees,
     "files": files,
+    "mirror": mirror,
+    "streams": streams,
     "verified": verified,
     "many": many,
     "first-byte": first_byte,

@@ -3,6 +3,8 @@
 It answers a dial at once, as anything on loopback does, so what a real dial would take (one round trip, and half of one
 until the server has the first octets) is added to what the client sends first. It prints its port.
 
+With a fifth word, WINDOW, a connection has so many octets under way at most, as a TCP window would have it.
+
 The passive ports that a server names in clear (229) are as far away: the relay listens for them itself.
 """
 
@@ -101,9 +103,11 @@ async def _serve(host: str, port: int, trip: float) -> None:
 
 
 @contextmanager
-def far_away(host: str, port: int, milliseconds: float) -> Iterator[int]:
-    """The port, on 127.0.0.1, of a relay in a process of its own."""
+def far_away(host: str, port: int, milliseconds: float, *, window: int | None = None) -> Iterator[int]:
+    """The port, on 127.0.0.1, of a relay in a process of its own; `window` in octets, None: no limit."""
     command = [sys.executable, "-m", "benchmarks.relay", host, str(port), str(milliseconds)]
+    if window is not None:
+        command.append(str(window))
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, text=True) as process:
         try:
             assert process.stdout is not None
@@ -113,4 +117,6 @@ def far_away(host: str, port: int, milliseconds: float) -> Iterator[int]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 4:  # word of what was taken needs the way back too: half a window is on the way there
+        _BLOCK, _WINDOW = int(sys.argv[4]) // 16, 8
     trio.run(_serve, sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) / 1000)
