@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from ftlite import connect
+from ftlite.client.mirror import LocalSide, Policy, RemoteSide, Side, carry_out, compare
 from tests.interop.conftest import Serve
 from tests.interop.deeds import content, plant_tree, read_tree, stored
 from tests.interop.faces import Command
@@ -23,31 +24,47 @@ pytestmark = pytest.mark.interop
 OURS = {f"ftlite {dialect}": dialect for dialect in ("stock", "native")}
 SERVER = pytest.mark.parametrize("server", [*(name for name in SERVERS if name != "ftlite"), *OURS])
 AGES_AGO = 1_500_000_000
+BY_TIME = Policy()
 
 
 class Mirror:
-    """Runs the command and gives its events."""
+    """Mirrors by the library, with one server. A side that is a name is a directory there."""
 
-    def __init__(self, server: Running, scratch: Path) -> None:
+    def __init__(self, server: Running) -> None:
         self.server = server
-        self.command = Command(scratch)
 
-    def at(self, remote: str) -> str:
-        return self.command.address(self.server, remote)
+    def __call__(
+        self, source: Path | str, target: Path | str, policy: Policy = BY_TIME, *, dry: bool = False
+    ) -> list[tuple[str, str]]:
+        """What was to be done, as (path, reason), after it was; nothing may fail."""
+        return trio.run(self._run, source, target, policy, dry)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return self.command.start(self.server, "mirror", "--json", "-P", "3", *words)
+    async def _run(self, source: Path | str, target: Path | str, policy: Policy, dry: bool) -> list[tuple[str, str]]:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(trio.fail_after(PATIENCE))
+            sides = [await self._side(stack, place) for place in (source, target)]
+            compared = await compare(*sides, policy, parallel=3)
+            assert not compared.failures
+            assert not compared.notes
+            if not dry:
+                done = await carry_out(compared, parallel=3)
+                assert (done.failed, done.untried, done.spared) == (0, 0, 0)
+                assert sum(done.done.values()) == len(list(compared.plan.actions))
+            return [(action.path, action.reason.value) for action in compared.plan.actions]
 
-    def __call__(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
-        process = self.start(*words)
-        told, said = process.communicate(timeout=PATIENCE)
-        assert process.returncode == code, (told, said)
-        return [json.loads(line) for line in told.splitlines()]
-
-    def finds_nothing(self, *words: str) -> None:
-        """And says so."""
-        *_, summary = self(*words, "--exit-unchanged", code=12)
-        assert (summary["done"], summary["failed"]) == (0, 0)
+    async def _side(self, stack: AsyncExitStack, place: Path | str) -> Side:
+        if isinstance(place, Path):
+            return LocalSide(place)
+        server = self.server
+        trust: dict[str, Any] = {"tls": "off"}
+        if server.tls is not Tls.OFF:
+            assert server.certificate is not None
+            trust = {"cacert": server.certificate.authority}
+        client = await stack.enter_async_context(
+            connect(f"ftp://{server.user}@{server.host}:{server.port}/", password=server.password, retries=0,
+                    connections=3, dialect=server.dialect, **trust)
+        )  # fmt: skip
+        return RemoteSide(client, place, 3)
 
 
 def aged(top: Path) -> None:
@@ -60,83 +77,76 @@ def aged(top: Path) -> None:
 @SERVER
 def test_there_and_back(server: str, serve: Serve, tmp_path: Path) -> None:
     place = serve(server, Tls.OFF)
-    mirror = Mirror(place.server, tmp_path)
+    mirror, by_digest, there = Mirror(place.server), Policy(checksum=True), place.remote("m")
     source, back = tmp_path / "source", tmp_path / "back"
     plant_tree(source)
     for number in range(20):
         (source / "sub" / f"small {number}").write_bytes(content(str(number))[: number * 10])
     (source / "bare").mkdir()
     aged(source)
-    there = mirror.at(place.remote("m"))
-    mirror(str(source), there)
+    mirror(source, there)
     assert read_tree(place.path / "m") == read_tree(source)
     assert (place.path / "m" / "bare").is_dir()
-    mirror.finds_nothing(str(source), there)
+    assert mirror(source, there) == []
 
     (source / "a.txt").write_bytes(b"longer than it was" * 1000)
-    changed = content("c")[:299] + b"!"
-    (source / "sub/deep/größe.bin").write_bytes(changed)  # as long as before
+    (source / "sub/deep/größe.bin").write_bytes(content("c")[:299] + b"!")  # as long as before
     (source / "sub/small 3").unlink()
-    shutil.rmtree(source / "bare")
-    planned = mirror("-n", "--delete", str(source), there)
-    assert {(each["path"], each["reason"]) for each in planned if each["event"].startswith("would-")} == {
-        ("a.txt", "size"), ("sub/deep/größe.bin", "time"), ("sub/small 3", "extra"), ("bare", "extra"),
-    }  # fmt: skip
-    done = mirror("--delete", str(source), there)
-    told = {(each["path"], each["reason"]) for each in done if "reason" in each}
-    assert told == {(each["path"], each["reason"]) for each in planned if "reason" in each}
+    (source / "bare").rmdir()
+    planned = mirror(source, there, Policy(delete=True), dry=True)
+    assert sorted(planned) == [
+        ("a.txt", "size"), ("bare", "extra"), ("sub/deep/größe.bin", "time"), ("sub/small 3", "extra"),
+    ]  # fmt: skip
+    assert mirror(source, there, Policy(delete=True)) == planned
     assert read_tree(place.path / "m") == read_tree(source)
     assert not (place.path / "m" / "bare").exists()
 
-    mirror(there, str(back))
+    mirror(there, back)
     assert read_tree(back) == read_tree(source)
-    mirror.finds_nothing(there, str(back))
-    mirror.finds_nothing("--checksum", there, str(back))
+    assert mirror(there, back) == mirror(there, back, by_digest) == []
     os.utime(back / "a.txt", (AGES_AGO, AGES_AGO))
     (back / "sub/small 7").write_bytes(b"x" * (back / "sub/small 7").stat().st_size)
-    *_, summary = mirror("--checksum", there, str(back))
-    assert summary["done"] == 2
+    assert sorted(mirror(there, back, by_digest)) == [("a.txt", "time"), ("sub/small 7", "digest")]
     assert read_tree(back) == read_tree(source)
-    mirror.finds_nothing(there, str(back))
+    assert mirror(there, back) == []
 
 
 @SERVER
 def test_between_two_places_of_one_server(server: str, serve: Serve, tmp_path: Path) -> None:
     place = serve(server, Tls.EXPLICIT)
-    mirror = Mirror(place.server, tmp_path)
-    source = tmp_path / "source"
+    mirror, source = Mirror(place.server), tmp_path / "source"
     plant_tree(source)
     aged(source)
-    mirror(str(source), mirror.at(place.remote("one")))
-    mirror(mirror.at(place.remote("one")), mirror.at(place.remote("two")))
+    mirror(source, place.remote("one"))
+    mirror(place.remote("one"), place.remote("two"))
     assert read_tree(place.path / "two") == read_tree(source)
-    mirror.finds_nothing(mirror.at(place.remote("one")), mirror.at(place.remote("two")))
+    assert mirror(place.remote("one"), place.remote("two")) == []
 
 
 @SERVER
 def test_one_that_was_killed_is_gone_on_with(server: str, serve: Serve, tmp_path: Path) -> None:
     place = serve(server, Tls.OFF)
-    mirror = Mirror(place.server, tmp_path)
+    mirror, command, there = Mirror(place.server), Command(tmp_path), place.remote("m")
     source, back = tmp_path / "source", tmp_path / "back"
     plant_tree(source)
     for number in range(4):
         (source / f"large {number}").write_bytes(os.urandom(3 << 20))
     aged(source)
-    there = mirror.at(place.remote("m"))
-    _killed(mirror, place.path, str(source), there)
-    mirror(str(source), there)
+    address = command.address(place.server, there)
+    _killed(command, place.server, place.path, str(source), address)
+    mirror(source, there)
     assert read_tree(place.path / "m") == read_tree(source)
     back.mkdir()
-    _killed(mirror, back, there, str(back))
-    mirror(there, str(back))
+    _killed(command, place.server, back, address, str(back))
+    mirror(there, back)
     assert read_tree(back) == read_tree(source)
-    mirror.finds_nothing(there, str(back))
+    assert mirror(there, back) == []
 
 
-def _killed(mirror: Mirror, where: Path, *words: str) -> None:
+def _killed(command: Command, server: Running, where: Path, *words: str) -> None:
     """A slow mirror, killed when some of it stands."""
     before = stored(where)
-    process = mirror.start("--limit-rate", "3M", *words)
+    process = command.start(server, "mirror", "-P", "3", "--limit-rate", "3M", *words)
     deadline = time.monotonic() + PATIENCE
     while stored(where) - before < 1 << 20:
         assert time.monotonic() < deadline
