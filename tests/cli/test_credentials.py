@@ -10,6 +10,7 @@ from ftlite.cli import credentials
 from ftlite.cli.credentials import Login, find_login
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import Options
+from tests.cli.conftest import Ftlite, Served
 
 
 @pytest.fixture
@@ -109,3 +110,31 @@ def test_no_answer_ends_the_line_of_the_question(
     monkeypatch.setattr("getpass.getpass", nobody)
     assert credentials.ask_password("Password: ") is None
     assert capsys.readouterr().err == "\n"
+
+
+def test_nothing_that_holds_a_password_shows_it(tmp_path: Path) -> None:
+    from ftlite.client.connecting import make_target
+    from ftlite.net.proxy import parse_proxy
+
+    target = make_target("ftp://host/", user="u", password="s3cret", account="s3cret", proxy="http://u:s3cret@p:1")
+    for thing in (target, target.proxy, parse_proxy("http://u:s3cret@p:1"), Options(proxy="http://u:s3cret@p:1")):
+        assert "s3cret" not in repr(thing) + str(thing)
+
+
+def test_no_child_sees_the_password(
+    at: Served, ftlite: Ftlite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--password-command is the only child of a command: what it is told, and what is told of its failure."""
+    secret = at.fact("password") or ""
+    monkeypatch.delenv("FTLITE_PASSWORD")
+    keeper = tmp_path / "keeper"
+    notes = f"tr '\\0' ' ' </proc/$$/cmdline >{tmp_path}/argv\nenv >{tmp_path}/env\n"
+    keeper.write_text(f"#!/bin/sh\n{notes}echo '{secret}'\n")
+    keeper.chmod(0o700)
+    said = ftlite("ls", "-vv", "--json", "--password-command", str(keeper), at.url())
+    assert said.code == 0, said.err
+    assert secret not in said.out + said.err + (tmp_path / "argv").read_text() + (tmp_path / "env").read_text()
+    keeper.write_text(f"#!/bin/sh\necho '{secret}'\nexit 3\n")
+    said = ftlite("ls", "-vv", "--json", "--password-command", str(keeper), at.url())
+    assert said.code == 4
+    assert secret not in said.out + said.err

@@ -79,7 +79,7 @@ class Patient:
     """
 
     target: Target
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(repr=False)  # the password is among it
     nursery: trio.Nursery
     source: str = ""
     write: bool = False
