@@ -18,6 +18,9 @@ _PROBES = {
     "CCC": "CCC", "TVFS": "NOOP", "CSID": "CSID Name=x;", "DSIZ": "DSIZ",
 }  # fmt: skip
 
+_LATER = ("SIZE", "MDTM", "MLST", "EPSV", "EPRT", "LANG", "HOST")  #: what RFCs after 959 made, but for RFC 2228's
+_NOT_DONE = (500, 502, 504, 522)  #: a verb that is known and never done is a feature that is not there
+
 
 def features(wire: Wire) -> list[str]:
     """The features without their leading blank; Skipped when there is no FEAT."""
@@ -94,6 +97,66 @@ def _own_address(wire: Wire) -> str:
 
 
 @case(
+    "feat-complete",
+    "RFC 2389 s.3.2",
+    Level.MUST,
+    "Each command of a later RFC that is known is in the list.",
+    "Clients do without what they could have, since only what is listed can be relied on.",
+)
+def complete(target: Target) -> None:
+    with target.session() as wire:
+        listed = {feature.upper().split()[0] for feature in features(wire) if feature.split()}
+        probes = {verb: _PROBES[verb] for verb in _LATER} | {"EPRT": _own_address(wire)}
+        known = {verb for verb, line in probes.items() if wire.command(line).code not in _NOT_DONE}
+        if missing := sorted(known - listed):
+            raise Failed(f"{', '.join(missing)} is known and not listed")
+
+
+@case(
+    "feat-end",
+    "RFC 2389 s.3.2",
+    Level.MUST,
+    "The list ends with a line that is `211 End` and nothing more.",
+    "Clients that keep to the grammar take the list for broken.",
+)
+def end(target: Target) -> None:
+    with target.session() as wire:
+        features(wire)
+        reply = wire.command("FEAT")
+        if len(reply.lines) > 1 and reply.lines[-1].upper() != b"211 END":
+            raise Failed(f"it ends with {reply.lines[-1]!r}")
+
+
+@case(
+    "feat-not-itself",
+    "RFC 2389 s.3.2",
+    Level.SHOULD,
+    "Neither FEAT nor OPTS is in the list.",
+    "None; whoever reads the list has them both.",
+)
+def not_itself(target: Target) -> None:
+    with target.session() as wire:
+        for feature in features(wire):
+            if feature.upper().split()[:1] in (["FEAT"], ["OPTS"]):
+                raise Failed(f"{feature} is listed")
+
+
+@case(
+    "feat-empty",
+    "RFC 2389 s.3.2",
+    Level.MUST,
+    "A list without features is one line.",
+    "Clients wait for features that do not come.",
+)
+def empty(target: Target) -> None:
+    with target.session() as wire:
+        if features(wire):
+            raise Skipped("there are features")
+        if len(wire.command("FEAT").lines) > 1:
+            raise Failed("an empty list has several lines")
+
+
+@case(
     "feat-once",
     "RFC 2389 s.3.2",
     Level.SHOULD,
@@ -109,8 +172,8 @@ def once(target: Target) -> None:
 
 @case(
     "feat-argument",
-    "RFC 2389 s.3.1",
-    Level.MAY,
+    "RFC 2389 s.3.2",
+    Level.SHOULD,
     "FEAT with an argument is refused with 501, since it takes none.",
     "A slip goes unnoticed.",
 )
@@ -122,7 +185,7 @@ def argument(target: Target) -> None:
 
 @case(
     "feat-case",
-    "RFC 2389 s.2.1",
+    "RFC 2389 s.3.1",
     Level.MUST,
     "feat in lower case is FEAT.",
     "Clients that write verbs in lower case do without all features.",
@@ -144,7 +207,7 @@ def _opts(wire: Wire, line: str) -> Reply:
 
 @case(
     "opts-with-feat",
-    "RFC 2389 s.2",
+    "RFC 2389 s.4",
     Level.MUST,
     "A server that knows FEAT knows OPTS.",
     "Clients that set an option after FEAT get an error that they do not understand.",
@@ -152,14 +215,15 @@ def _opts(wire: Wire, line: str) -> Reply:
 def opts_with_feat(target: Target) -> None:
     with target.session() as wire:
         features(wire)
-        reply = wire.command("OPTS NOOP")
-        if reply.code == 500:
-            raise Failed(f"OPTS NOOP is answered {reply.shown}")
+        lines = ("OPTS NOOP", "OPTS UTF8 ON", "OPTS MLST type;", "OPTS HASH")
+        replies = [wire.command(line) for line in lines]
+        if all(reply.code in (500, 502) for reply in replies):
+            raise Failed(f"OPTS NOOP is answered {replies[0].shown}, and no other OPTS is known either")
 
 
 @case(
     "opts-unknown-refused",
-    "RFC 2389 s.4.2",
+    "RFC 2389 s.4",
     Level.MUST,
     "OPTS for a command that nobody knows is refused.",
     "Clients believe that an option holds.",
@@ -171,7 +235,7 @@ def opts_unknown_refused(target: Target) -> None:
 
 @case(
     "opts-unknown-501",
-    "RFC 2389 s.4.2",
+    "RFC 2389 s.4",
     Level.SHOULD,
     "OPTS for a command that nobody knows is a 501.",
     "Clients cannot tell a refused option from a verb that is not there.",
@@ -183,7 +247,7 @@ def opts_unknown_501(target: Target) -> None:
 
 @case(
     "opts-no-options",
-    "RFC 2389 s.4.2",
+    "RFC 2389 s.4",
     Level.MUST,
     "OPTS for a command that has no options is refused.",
     "Clients believe that an option holds.",
@@ -195,7 +259,7 @@ def opts_no_options(target: Target) -> None:
 
 @case(
     "opts-missing",
-    "RFC 2389 s.4.1",
+    "RFC 2389 s.4",
     Level.MUST,
     "OPTS without a command is refused.",
     "A slip goes unnoticed.",

@@ -71,6 +71,16 @@ async def test_what_a_line_gets_after_login(tmp_path: Path, line: str, code: int
         assert await talker.say("NOOP") == 200, "the session goes on"
 
 
+async def test_the_list_of_features_keeps_its_grammar(tmp_path: Path) -> None:
+    async with session(tmp_path) as talker:
+        await talker.hear()
+        code, text = await talker.ask("FEAT")
+        lines = text.split("\n")
+        assert code == 211
+        assert lines[-1] == "211 End", "RFC 2389 s.3.2 has `211 End` and no more"
+        assert all(line.startswith(" ") and not line.startswith("  ") for line in lines[1:-1])
+
+
 @pytest.mark.parametrize("line", ["PWD", "LIST", "RETR x", "STOR x", "CWD /", "MKD x", "EPSV", "SIZE x", "SITE HELP"])
 async def test_nothing_before_login(tmp_path: Path, line: str) -> None:
     async with session(tmp_path) as talker:

@@ -108,7 +108,7 @@ async def features(call: Call) -> Reply:
         lines = [line for line in lines if line.split()[0] not in ("AUTH", "PBSZ", "PROT")]
     if session.dialogue.login is not Login.IN:
         lines = [line for line in lines if line != values["FTLITE"]]
-    return reply(211, "Features:", *(f" {line}" for line in [*dict.fromkeys(lines), "UTF8", "TVFS"]), "End.")
+    return reply(211, "Features:", *(f" {line}" for line in [*dict.fromkeys(lines), "UTF8", "TVFS"]), "End")
 
 
 async def options(call: Call) -> Reply:
