@@ -3,6 +3,7 @@ done."""
 
 from __future__ import annotations
 
+import contextlib
 import ftplib
 import json
 import os
@@ -23,6 +24,8 @@ from tests.peers.servers import REPOSITORY, Running, Tls
 from tests.soak.contents import check_file, check_tree, make_file, make_tree
 
 FILES = [f"file{number:02}" for number in range(12)]
+#: rclone removes what stands under the name when its upload has failed, so it gets names that may go.
+FICKLE = [f"fickle{number}" for number in range(3)]
 TREES = [f"tree{number}" for number in range(3)]
 _SIZES = (0, 1, 4_096, 100_000, 1_000_000, 5_000_000, 20_000_000)
 _PATIENCE = 90.0  #: seconds that one command may take on a machine that is busy with all the others
@@ -144,7 +147,7 @@ class Client:
 
     def _lftp(self, server: Running) -> Deed:
         name, local = self.chance.choice(FILES), self.scratch / "local"
-        settings = "set cmd:fail-exit true; set net:max-retries 1; set net:timeout 20; set ssl:verify-certificate no; "
+        settings = "debug 9; set cmd:fail-exit true; set net:max-retries 1; set net:timeout 20; set ssl:verify-certificate no; "
         settings += "set net:reconnect-interval-base 1; "
         settings += f"set ftp:ssl-force {'false' if server.tls is Tls.OFF else 'true'}; set ftp:ssl-protect-data true; "
         settings += f"set ftp:ssl-allow {'false' if server.tls is Tls.OFF else 'true'}; "
@@ -156,7 +159,7 @@ class Client:
         return Deed("lftp get", ["lftp", "--norc", "-c", script], {}, self._checked(local))
 
     def _rclone(self, server: Running) -> Deed:
-        name, local = self.chance.choice(FILES), self.scratch / "local"
+        name, local = self.chance.choice(FICKLE), self.scratch / "local"
         hidden = subprocess.run(["rclone", "obscure", server.password], capture_output=True, text=True, check=False)
         environment = {
             "RCLONE_CONFIG": str(self.scratch / "rclone.conf"), "RCLONE_FTP_HOST": server.host, "RCLONE_RETRIES": "1",
@@ -240,10 +243,13 @@ def watch(root: Path, server: Callable[[], Running], chance: random.Random, over
     Returns:
         How many looks it was.
     """
-    looks, names = 0, {*FILES, *TREES}
+    looks, names = 0, {*FILES, *TREES, *FICKLE}
     while not over():
         name = chance.choice(FILES)
         check_file((root / name).read_bytes(), f"{name} on the disk")
+        with contextlib.suppress(FileNotFoundError):
+            name = chance.choice(FICKLE)
+            check_file((root / name).read_bytes(), f"{name} on the disk")
         try:
             with session(server()) as ftp:
                 for command in ("NLST", "MLSD"):
@@ -252,6 +258,7 @@ def watch(root: Path, server: Callable[[], Running], chance: random.Random, over
                     shown = {line.rpartition("; ")[2] if command == "MLSD" else line for line in lines}
                     if strange := shown - names - {".", "..", "/"}:
                         raise Complaint(f"{command} shows {strange}")
+                name = chance.choice(FILES)
                 check_file(get(ftp, name), f"{name} by the watcher")
         except _REFUSED:
             time.sleep(0.2)  # the server was killed a moment ago

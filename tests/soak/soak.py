@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from tests.faults.relay import HOST, Cut, How, Relay, relaying
 from tests.faults.support import parts, until
 from tests.peers.servers import Running
-from tests.soak.clients import FILES, TREES, Client, fill, watch
+from tests.soak.clients import FICKLE, FILES, TREES, Client, fill, watch
 from tests.soak.contents import check_file, check_tree, make_file
 from tests.soak.life import Life, living
 
@@ -135,10 +135,11 @@ def _settled(life: Life, base: dict[str, float], report: Report) -> None:
 
 def _all_whole(root: Path, report: Report) -> None:
     """Every published name, and no other."""
-    shown = {path.name for path in root.iterdir()} - {".ftlite"}
+    shown = {path.name for path in root.iterdir()} - {".ftlite", *FICKLE}
     if shown != {*FILES, *TREES}:
         report.wrong.append(f"in the root there are {sorted(shown ^ {*FILES, *TREES})} too few or too many")
-    for check, names in ((lambda path: check_file(path.read_bytes(), path), FILES), (check_tree, TREES)):
+    fickle = [name for name in FICKLE if (root / name).exists()]
+    for check, names in ((lambda path: check_file(path.read_bytes(), path), FILES + fickle), (check_tree, TREES)):
         for name in names:
             try:
                 check(root / name)
