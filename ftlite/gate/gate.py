@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ftlite.config.models import User
 from ftlite.config.rights import Right
 from ftlite.gate.beneath import Resolver, Stuck, best_resolver
-from ftlite.storage.errors import Kind, StorageError, from_os_error
+from ftlite.storage.errors import Kind, StorageError, WouldBlock, from_os_error
 from ftlite.storage.granted import Foreseen, Granted
 
 _UNFIT = re.compile(rb"[\x00\r\n]|//|/\.{0,2}(?:/|$)")
@@ -50,17 +50,21 @@ class Gate:
         store_root: descriptor of the served directory; only used here, not kept.
         user: whose root is opened beneath it and whose rules decide.
         resolver: another way of resolving than the best that works here.
+        nowait: open the user's root without asking the disk, which works for the served root, or not at all.
 
     Raises:
         StorageError: the user's root is missing, no directory, or outside the served one.
+        WouldBlock: `nowait`, and the disk may have to be asked.
     """
 
-    def __init__(self, store_root: int, user: User, *, resolver: Resolver | None = None) -> None:
+    def __init__(
+        self, store_root: int, user: User, *, resolver: Resolver | None = None, nowait: bool = False
+    ) -> None:
         self._resolver = resolver or best_resolver()
         self._user = user
         rules = [(_encode(rule.path).strip(b"/"), rule.allow) for rule in user.rules]
         self._rules = sorted(rules, key=lambda rule: len(rule[0]), reverse=True)
-        root, self._above = self._open_root(store_root)
+        root, self._above = self._open_root(store_root, nowait)
         self._root: _Directory | None = _Directory(root)
 
     def grant(self, path: str, right: Right = Right.NONE, *, follow: bool = True, nowait: bool = False) -> Granted:
@@ -156,7 +160,7 @@ class Gate:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _open_root(self, store_root: int) -> tuple[int, bytes]:
+    def _open_root(self, store_root: int, nowait: bool) -> tuple[int, bytes]:
         """Descriptor of the user's root and its path from the served one, which ends in ``/`` if it is not empty."""
         name = self._user.root
         if name.startswith("/"):
@@ -164,8 +168,10 @@ class Gate:
         try:
             parts = [part for part in _encode(name).split(b"/") if part not in (b"", b".")]
             _check(b"/" + b"/".join(parts), name)
-            found = self._resolver.find(store_root, parts, follow=True, nowait=False)
+            found = self._resolver.find(store_root, parts, follow=True, nowait=nowait)
             try:
+                if nowait and found.name != b".":  # "." is held already, and opening it asks no disk
+                    raise WouldBlock
                 flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 fd = os.open(found.name, flags, dir_fd=found.parent)
             finally:

@@ -35,6 +35,7 @@ from ftlite.storage.local import LocalStore
 _SWEEP_EVERY = 600.0
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _ACCEPT_AGAIN = 0.1
+_CLOCKS_AT_ONCE = 100
 _GOING = "The server is going down; try again later."
 
 
@@ -205,8 +206,11 @@ class Server:
         tick = min(1.0, limits.idle / 4, limits.login / 4, limits.spare / 4)
         while True:
             await trio.sleep(tick)
-            for conversation in list(self._conversations):
-                conversation.keep_time(trio.current_time())
+            for number, conversation in enumerate(list(self._conversations), 1):
+                if conversation in self._conversations:
+                    conversation.keep_time(trio.current_time())
+                if number % _CLOCKS_AT_ONCE == 0:  # thousands in one step would keep all others waiting
+                    await trio.lowlevel.checkpoint()
 
     async def _turn_away(self, wire: Wire, answer: Reply | None) -> None:
         """End a session that cannot be, with `answer` if it has had none yet."""

@@ -42,6 +42,26 @@ def gate_for(tmp_path: Path, resolver: Resolver) -> Iterator[MakeGate]:
         gate.close()
 
 
+def test_a_gate_to_the_served_root_opens_without_a_wait(tmp_path: Path) -> None:
+    """So that a login whose password is remembered needs no worker; any other root may lie on a slow disk."""
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "file").write_text("x")
+    fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        try:
+            gate = Gate(fd, User("all"), nowait=True)
+        except WouldBlock:
+            pytest.skip("this kernel or sandbox has no RESOLVE_CACHED")
+        with gate, gate.grant("/file", Right.GET) as place:
+            assert place.name == b"file"
+        before = descriptors()
+        with pytest.raises(WouldBlock):
+            Gate(fd, User("ann", root="ann"), nowait=True)
+        assert descriptors() == before
+    finally:
+        os.close(fd)
+
+
 def plant(top: Path) -> None:
     """A small tree with a link of every sort."""
     (top / "pub").mkdir()

@@ -11,6 +11,7 @@ import trio.testing
 from ftlite.config.models import TlsConfig, TlsMode
 from ftlite.net.tls import ServerTls, ensure_self_signed
 from ftlite.server import EventLog, Server
+from ftlite.server.conversation import Conversation
 from tests.server.support import config_for, served_pair, session
 
 
@@ -122,6 +123,38 @@ async def test_an_idle_session_ends(tmp_path: Path, autojump_clock: trio.testing
         assert (await talker.hear())[0] == 421
         assert 300 <= trio.current_time() - began <= 301
         await talker.expect_end()
+
+
+async def test_the_clocks_of_many_sessions_are_no_long_step(
+    tmp_path: Path, mock_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands looked at in one step would keep everybody waiting; others get their turn in between."""
+    looked: list[float] = []
+    keep_time = Conversation.keep_time
+    monkeypatch.setattr(Conversation, "keep_time", lambda self, now: (looked.append(now), keep_time(self, now))[1])
+    server = Server(config_for(tmp_path, limits={"login": 1000.0, "sessions_per_address": 500}), EventLog(None), None)
+    streams = []
+    async with trio.open_nursery() as nursery:
+        for _ in range(250):
+            serve, stream = served_pair(server)
+            nursery.start_soon(serve)
+            streams.append(stream)
+            await stream.send_all(b"NOOP\r\n")  # what has said a line is a session
+        while len(server._conversations) < 250:
+            await trio.lowlevel.checkpoint()
+        nursery.start_soon(server.keep_time)
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(1.0)
+        steps = []
+        while len(looked) < 250 and len(steps) < 1000:
+            before = len(looked)
+            await trio.lowlevel.checkpoint()
+            steps.append(len(looked) - before)
+        nursery.cancel_scope.cancel()
+    for stream in streams:
+        await trio.aclose_forcefully(stream)
+    assert max(steps) <= 200  # two turns of one task may lie between two of another
+    assert sum(steps) == 250
 
 
 async def test_bytes_that_are_no_command_do_not_keep_a_session_alive(

@@ -147,8 +147,8 @@ class Client:
 
     def _lftp(self, server: Running) -> Deed:
         name, local = self.chance.choice(FILES), self.scratch / "local"
-        settings = "debug 9; set cmd:fail-exit true; set net:max-retries 1; set net:timeout 20; set ssl:verify-certificate no; "
-        settings += "set net:reconnect-interval-base 1; "
+        settings = "debug 9; set cmd:fail-exit true; set net:max-retries 1; set net:timeout 20; "
+        settings += "set ssl:verify-certificate no; set net:reconnect-interval-base 1; "
         settings += f"set ftp:ssl-force {'false' if server.tls is Tls.OFF else 'true'}; set ftp:ssl-protect-data true; "
         settings += f"set ftp:ssl-allow {'false' if server.tls is Tls.OFF else 'true'}; "
         login = f"open -u {server.user},{server.password} ftp://{server.host}:{server.port}; "
