@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: generated help demo test lint types conformance peers bench bench-quick fuzz soak clean
+.PHONY: generated help demo test lint types conformance truth peers bench bench-quick fuzz soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test         the tests; ARGS='-k login' picks some"
 	@echo "make lint types   ruff and mypy --strict"
 	@echo "make conformance  servers and clients judged by the RFCs, into docs/conformance.md: some minutes; ARGS=ftlite"
+	@echo "make truth        docs/truth.md: what clients say when a server fails, ours beside others, two minutes"
 	@echo "make bench        measurements beside five servers, into docs/: ten minutes; bench-quick: two, shown only"
 	@echo "make fuzz         hostile bytes for parsers and sessions, an hour; TIME=60 for a minute"
 	@echo "make soak         mixed clients and random kills, half an hour; TIME=60 for a minute"
@@ -45,6 +46,9 @@ conformance: $(READY) peers
 
 generated: $(READY)
 	$(BIN)/python scripts/generate.py
+
+truth: $(READY)
+	$(BIN)/python -m conformance truth --out docs/truth.md
 
 peers: $(READY)
 	@$(BIN)/python -m tests.peers.install

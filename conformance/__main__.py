@@ -10,6 +10,7 @@ import sys
 
 from conformance import server
 from conformance.client import face as client
+from conformance.client import truth
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     faces = parser.add_subparsers(required=True)
     server.add_face(faces)
     client.add_face(faces)
+    truth.add_face(faces)
     given = parser.parse_args(arguments)
     return int(given.face(given))
 

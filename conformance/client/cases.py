@@ -29,7 +29,7 @@ class ClientCase:
     path: str = "file.bin"
     content: bytes = CONTENT
     before: bytes | None = None  #: what stands under the local name beforehand
-    prelude: Script | None = None  #: RESUME: the server while the first command runs
+    prelude: Script | None = None  #: RESUME, TRUST: the server while the first command runs
 
     @property
     def tls(self) -> bool:

@@ -56,6 +56,7 @@ _HELP = {
     Deed.LIST: "print the names in the login directory",
     Deed.TREE: "fetch the directory {path} as {local}",
     Deed.RESUME: "go on with a fetch that was cut",
+    Deed.TRUST: "fetch over TLS and remember the server's key (give it as --tls-trust)",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ PLACEHOLDERS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """Templates of commands, the environment they want, and files in their home directory.
 
@@ -56,7 +57,7 @@ class Recipe:
         return program == "{python}" or shutil.which(program) is not None
 
     def shown_version(self) -> str:
-        """The first line that its version command prints, "" where there is none."""
+        """The first words that its version command prints, "" where there is none."""
         if not self.version:
             return ""
         command = [sys.executable if word == "{python}" else word for word in shlex.split(self.version)]
@@ -64,7 +65,7 @@ class Recipe:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return ""
-        return (done.stdout.strip() or done.stderr.strip()).partition("\n")[0].strip()
+        return re.split(r"\n| \(| built on", done.stdout.strip() or done.stderr.strip())[0].strip().rstrip(".")
 
 
 def load(text: str) -> Recipe:

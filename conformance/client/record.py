@@ -10,13 +10,18 @@ from conformance.client.script import Script
 
 
 class Deed(enum.Enum):
-    """What the client is told to do; recipes have a command for each. `RESUME` follows a `GET` that was cut."""
+    """What the client is told to do; recipes have a command for each.
+
+    `RESUME` follows a `GET` that was cut. `TRUST` fetches as `GET` does and remembers the server's key, for clients
+    that trust on first use; it is called twice.
+    """
 
     GET = "get"
     PUT = "put"
     LIST = "list"
     TREE = "tree"
     RESUME = "resume"
+    TRUST = "trust"
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def run_cases(cases: Sequence[ClientCase], recipe: Recipe, terms: Terms) -> list
 
 
 def _plain(case: ClientCase) -> str:
-    return _PLAIN[Deed.GET if case.deed is Deed.RESUME else case.deed, case.tls]
+    return _PLAIN[Deed.GET if case.deed in _FIRST else case.deed, case.tls]
 
 
 def _pointless(case: ClientCase, plain: ClientResult) -> ClientResult:
@@ -87,7 +87,7 @@ def _pointless(case: ClientCase, plain: ClientResult) -> ClientResult:
 
 
 def run_case(case: ClientCase, recipe: Recipe, terms: Terms) -> ClientResult:
-    """Runs the client once, or twice for RESUME, and judges it."""
+    """Runs the client once, or twice where there is a prelude, and judges it."""
     seen: Seen | None = None
     try:
         seen = perform(case, recipe, terms)
@@ -121,15 +121,24 @@ def perform(case: ClientCase, recipe: Recipe, terms: Terms) -> Seen:
             raise Skipped(f"the scripted server cannot listen: {error}") from error
         given = values(case, case.script.address, play.port, place, local, terms.patience)
         if case.prelude is not None:
-            first = run(recipe, recipe.template(case, Deed.GET), given, work, terms.limit)
-            if first.exit == 0:
-                raise Skipped("exit 0 for half a file, so nobody would resume")
+            _before(case, run(recipe, recipe.template(case, _FIRST[case.deed]), given, work, terms.limit))
             play.script = case.script
             play.record.heard.clear()
         done = run(recipe, template, given, work, terms.limit)
         tree = _files(local) if case.deed is Deed.TREE else {}
         left = local.read_bytes() if case.deed is not Deed.PUT and local.is_file() else None
         return Seen(case.script, play.record, done, case.deed, case.content, left, tree, _strays(case, place, local))
+
+
+_FIRST = {Deed.RESUME: Deed.GET, Deed.TRUST: Deed.TRUST}
+
+
+def _before(case: ClientCase, first: Run) -> None:
+    """Skips what makes no sense after such a first run."""
+    if case.deed is Deed.RESUME and first.exit == 0:
+        raise Skipped("exit 0 for half a file, so nobody would resume")
+    if case.deed is Deed.TRUST and first.exit != 0:
+        raise Skipped(f"did not trust the server on first use: {first.last_words}")
 
 
 def _files(directory: Path) -> dict[str, bytes]:

@@ -84,13 +84,13 @@ class Session:
             handler(argument)
 
     def say(self, reply: bytes) -> None:
+        if self.script.in_pieces:
+            for position in range(len(reply) - 1):
+                self.socket.sendall(reply[position : position + 1])
+                time.sleep(0.0003)
+            reply = reply[-1:]
         self.ahead = bool(self.buffer) or (not self.secured and self._readable(0))
-        if not self.script.in_pieces:
-            self.socket.sendall(reply)
-            return
-        for position in range(len(reply)):
-            self.socket.sendall(reply[position : position + 1])
-            time.sleep(0.0003)
+        self.socket.sendall(reply)
 
     def hear(self) -> bytes:
         while b"\n" not in self.buffer:
@@ -263,12 +263,12 @@ class Session:
 
     def open_port(self) -> int:
         """A port that the next transfer takes its data connection from."""
-        self._forget_port()
+        self.forget_port()
         self.listener = self.play.listen(self.script.address)
         port: int = self.listener.getsockname()[1]
         return port
 
-    def _forget_port(self) -> None:
+    def forget_port(self) -> None:
         self.active = None
         if self.listener is not None:
             self.listener.close()
@@ -300,7 +300,7 @@ class Session:
         self._to_dial(host, int(port))
 
     def _to_dial(self, host: str, port: int) -> None:
-        self._forget_port()
+        self.forget_port()
         self.active = (host, port)
         self.say(b"200 Fine.\r\n")
 
@@ -348,7 +348,7 @@ class Session:
             pass
         finally:
             self.offset = 0
-            self._forget_port()
+            self.forget_port()
 
     def do_rest(self, argument: bytes) -> None:
         self.offset = int(argument)

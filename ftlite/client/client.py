@@ -66,6 +66,7 @@ class Client(Streaming):
         self.terms = terms
         self.retries = retries
         self.notice = notice
+        self._warned = False  #: that this server lets nothing be verified
         self.pool = pool
         self.connections = pool.most
 
@@ -224,7 +225,18 @@ class Client(Streaming):
             again = evolve(terms, resume=True, entry=None) if number else terms
             return await downloads.get(session, remote, local, again)
 
-        return await self._attempts(attempt)
+        return self._looked_at(await self._attempts(attempt))
+
+    def _looked_at(self, result: Transferred) -> Transferred:
+        """A warning, once, where a green result rests on nothing but the server's word and nobody agreed to that."""
+        unasked = self.terms.require is None and not self._warned
+        if result.verified is Verified.NONE and unasked and self.notice is not None:
+            self._warned = True
+            self.notice(
+                f"{result.remote}: nothing was verified, since this server states neither size nor digest, so a file "
+                "that was cut looks whole; --require size makes that a failure, --require none accepts it"
+            )
+        return result
 
     async def put(
         self,
@@ -273,7 +285,7 @@ class Client(Streaming):
                     raise
                 return landed
 
-        result = await self._attempts(attempt)
+        result = self._looked_at(await self._attempts(attempt))
         if result.on_trust and self.notice is not None:
             self.notice(
                 f"{remote}: the {result.offset} bytes that stood there were taken on trust as its beginning, "

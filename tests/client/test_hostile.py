@@ -153,6 +153,19 @@ async def test_half_a_file_without_any_size_is_what_it_is(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.parametrize("require", [None, "none"])
+async def test_that_nothing_was_verified_is_warned_of_once(require: str | None, tmp_path: Path) -> None:
+    """Not for each file of a tree, and not where it was accepted by name."""
+    told: list[str] = []
+    async with NoSizes({"/f": CONTENT}).running() as server:
+        async with quick(server, notice=told.append, require=require) as client:
+            await client.get("f", tmp_path / "f")
+            await client.get("f", tmp_path / "again")
+            await client.put(tmp_path / "f", "g")
+    assert [sentence.partition(":")[0] for sentence in told] == ([] if require else ["f"])
+    assert all("states neither size nor digest" in sentence for sentence in told)
+
+
 async def test_a_cut_download_resumes_where_it_was_cut(tmp_path: Path) -> None:
     class CutOnce(Cut):
         async def do_RETR(self, talk: Conversation, argument: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from conformance.client.run import ClientResult, Terms, run_case, run_cases
 from conformance.registry import Level, Status
 
 _TINY = Path(__file__).with_name("tiny_client.py")
-_TERMS = Terms(patience=2.0, limit=6.0, jobs=8)
+_TERMS = Terms(patience=4.0, limit=16.0, jobs=8)
+pytestmark = pytest.mark.timeout(600)
 
 
 def tiny(fault: str = "") -> Recipe:
@@ -77,13 +79,18 @@ PLANTED = {
 }
 
 
+def _terms(fault: str) -> Terms:
+    """A client without a clock is killed at the limit, which need not be long."""
+    return replace(_TERMS, limit=6.0) if fault == "no-clock" else _TERMS
+
+
 @pytest.fixture(scope="module")
 def noticed() -> dict[tuple[str, str], ClientResult]:
     """What each case says to each client that it claims; run at once, since most of it is waiting."""
     known = {case.name: case for case in all_cases()}
     pairs = [(fault, name) for fault, names in PLANTED.items() for name in names.split()]
     with ThreadPoolExecutor(_TERMS.jobs) as pool:
-        results = pool.map(lambda pair: run_case(known[pair[1]], tiny(pair[0]), _TERMS), pairs)
+        results = pool.map(lambda pair: run_case(known[pair[1]], tiny(pair[0]), _terms(pair[0])), pairs)
         return dict(zip(pairs, results, strict=True))
 
 
@@ -95,13 +102,12 @@ def test_a_planted_fault_is_noticed(fault: str, noticed: dict[tuple[str, str], C
 
 
 def test_the_client_without_a_fault_passes(capsys: pytest.CaptureFixture[str]) -> None:
-    results = run_cases(all_cases(), tiny(), _TERMS)
-    lists_by_mlsd_alone = {"tree-without-mlsd"}
-    failed = [result for result in results if result.status is Status.FAIL]
-    bad = [result for result in failed if result.case.name not in lists_by_mlsd_alone]
+    """So what the cases above noticed is the fault that was planted."""
+    named = {name for names in PLANTED.values() for name in names.split()}
+    results = run_cases([case for case in all_cases() if case.name in named], tiny(), _TERMS)
+    bad = [result for result in results if result.status is not Status.PASS]
     show(bad)
     assert bad == [], capsys.readouterr().out
-    assert not [result.case.name for result in results if "does not go well" in result.remark]
 
 
 def test_cases_say_what_they_judge() -> None:

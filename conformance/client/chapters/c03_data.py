@@ -81,8 +81,7 @@ case(
 
 def _closed_port(session: Session, _: bytes) -> None:
     port = session.open_port()
-    assert session.listener is not None
-    session.listener.close()
+    session.forget_port()
     session.say(b"229 Extended Passive Mode (|||%d|)\r\n" % port)
 
 

@@ -237,6 +237,19 @@ case(
 )
 
 
+_NO_SIZES = dict.fromkeys(("SIZE", "MLST", "MLSD", "MDTM", "LIST", "NLST", "STAT"), b"500 What?\r\n")
+case(
+    "retr-half-226-no-size",
+    "RFC 959 s.3.4.1",
+    MAY,
+    GET,
+    refused,
+    ending(b"226 All of it.\r\n", answers=_NO_SIZES, features=(b"EPSV", b"REST STREAM")),
+    "Half the file comes, then 226, and the server states no size anywhere. Nobody can tell; a client may say that it "
+    "verified nothing, and fail where it was told to verify.",
+)
+
+
 def _twice(session: Session, content: bytes) -> None:
     _open(session)
     with session.data() as data:

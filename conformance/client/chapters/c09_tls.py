@@ -355,3 +355,15 @@ case(
     Script(tls=True, retr=_data_tls_fails),
     "The server breaks the handshake of the data connection off, and says 522. A client must fail and say so.",
 )
+
+
+case(
+    "tls-certificate-changed",
+    "RFC 4217 s.10",
+    MUST,
+    Deed.TRUST,
+    no_login,
+    Script(tls=True, certificate="renewed"),
+    "A client that trusts on first use meets another key the second time. It must not log in, and say what changed.",
+    prelude=Script(tls=True, certificate="self-signed"),
+)
