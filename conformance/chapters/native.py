@@ -17,6 +17,7 @@ from conformance.place import Place, place
 from conformance.registry import Failed, Skipped
 from conformance.wire import Closed, Reply, Target, TlsMode
 
+TEXT = b"hello native world\n" * 50  #: what most cases move
 _REPLY = re.compile(rb"(\d{3})(?: tag=(\d{1,10});)?((?:(?<=;)| )(?:[A-Za-z0-9.-]+=[^ ;]+;)*)(?: (.*))?", re.DOTALL)
 _FEATURE = re.compile(rb"FTLITE 1(?: ((?:[A-Za-z0-9.-]+=[^ ;]+;)+))?")
 _GRANTED = re.compile(rb"200 FTLITE 1 ((?:[A-Za-z0-9.-]+=[^ ;]+;)+)")
@@ -211,6 +212,33 @@ def ended(data: Data, seconds: float = 3.0) -> bool:
             return True
         return False
     return True
+
+
+def fetched(session: Native, path: str) -> None:
+    """Failed unless GET brings `TEXT`."""
+    begun, content, final = session.get(path)
+    if final.code != 226 or content != TEXT:
+        raise Failed(f"GET is answered {begun.shown}, {final.shown} and {len(content)} bytes")
+
+
+def put_file(session: Native, path: str = "file", content: bytes = TEXT, facts: str = "") -> Answer:
+    """A PUT that has to work."""
+    final = session.put(path, content, facts)[1]
+    if final.code != 226:
+        raise Failed(f"PUT is answered {final.shown}")
+    return final
+
+
+def absent(session: Native, path: str = "file") -> None:
+    """Failed when `path` can be read."""
+    if session.here.exists(path):
+        raise Failed(f"{path} can be read, and should have no name yet")
+
+
+def is_refusal(answer: Answer, code: int, kind: str, what: str) -> None:
+    """Failed unless `answer` has this code and kind."""
+    if (answer.code, answer.kind) != (code, kind):
+        raise Failed(f"{what} is answered {answer.shown}, and {code} kind={kind} was due")
 
 
 def sha256(content: bytes) -> str:

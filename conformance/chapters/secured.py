@@ -10,8 +10,12 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
+from conformance.data import Opening, open_data
 from conformance.registry import Failed, Skipped
 from conformance.wire import Closed, Target, TlsMode, Wire
+
+NAME = "conformance-tls"  #: of the file that cases over TLS make
+SECRET = b"nobody may read this\n" * 8
 
 
 def with_tls(target: Target) -> Target:
@@ -144,6 +148,29 @@ def hello_in_pieces(wire: Wire, host: str, cuts: tuple[int, ...]) -> None:
             wire.send(outgoing.read())
         return
     raise Failed("the handshake does not end")
+
+
+@contextlib.contextmanager
+def gone(wire: Wire, name: str = NAME) -> Iterator[None]:
+    """Removes `name` behind the block, whatever became of it."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Failed):
+            wire.command(f"DELE {name}")
+
+
+@contextlib.contextmanager
+def opened(wire: Wire, line: str) -> Iterator[Opening]:
+    """A data connection after the 1xx to `line`, without its handshake."""
+    opening = open_data(wire)
+    try:
+        first = wire.command(line)
+        if first.code >= 200:
+            raise Skipped(f"{line.split()[0]} is answered {first.shown}")
+        yield opening
+    finally:
+        opening.close()
 
 
 def tls_socket(wire: Wire) -> ssl.SSLSocket:

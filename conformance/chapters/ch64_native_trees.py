@@ -1,4 +1,4 @@
-"""Chapter 62: trees as one transfer: published, replaced, merged, gone on with (docs/protocol.md s.5)."""
+"""Chapter 64: trees as one transfer: published, replaced, merged, gone on with (docs/protocol.md s.5)."""
 
 from __future__ import annotations
 

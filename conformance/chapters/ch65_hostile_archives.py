@@ -1,4 +1,4 @@
-"""Chapter 63: archives that mean harm, or are none (docs/protocol.md s.5, Refused)."""
+"""Chapter 65: archives that mean harm, or are none (docs/protocol.md s.5, Refused)."""
 
 from __future__ import annotations
 
