@@ -55,8 +55,10 @@ class Tag:
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     done: dict[str, str] = field(factory=dict)
     stated: trio.Event = field(factory=trio.Event)
+    ended: bool = False
 
     async def say(self, code: int, facts: str = "", text: str | None = None) -> None:
+        self.ended = self.ended or code != 150
         await self.talk.say(f"{code} tag={self.number};{facts} {self.path if text is None else text}".rstrip())
 
 
@@ -236,7 +238,7 @@ class NativeServer(FakeServer):
         number = int(argument.removeprefix("tag=").rstrip(";"))
         self.aborted.add(number)
         tag = self.tags.get(number)
-        if tag is None:
+        if tag is None or tag.ended:
             await talk.say("225 no such transfer")
             return
         tag.scope.cancel()
