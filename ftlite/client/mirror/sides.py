@@ -154,9 +154,11 @@ def _make_link(root: Path, path: str, target: str) -> None:
     from ftlite.trees.safety import check_link
 
     try:
-        check_link(os.fsencode(path), os.fsencode(target))
+        winding = check_link(os.fsencode(path), os.fsencode(target))
     except TreeError as error:
         raise ClientError(Outcome.DENIED, f"{path}: {error.reason}", remedy="leave it out by --exclude") from error
+    if winding:  # what it means depends on other links, of which some may come later
+        raise ClientError(Outcome.DENIED, f"{path}: a link with '..' after a name", remedy="leave it out by --exclude")
     place = root / path
     beside = place.with_name(f".{place.name[:200]}.ftlite-version")  # a name that no mirror takes for its own
     with suppress(FileNotFoundError):
