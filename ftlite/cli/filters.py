@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ftlite.cli.exits import CliError
+from ftlite.cli.flags import Options
 from ftlite.protocol.native.patterns import Filter, Pattern
 
 Wanted = Callable[[str, bool], bool]
@@ -54,6 +55,7 @@ class Chosen:
 
     paths: frozenset[str]
     above: frozenset[str]  #: directories that lead to them
+    seen: set[str] = field(factory=set, eq=False, repr=False)  #: those of `paths` that `wants` was asked about
 
     @classmethod
     def read(cls, file: Path, *, nul: bool) -> Chosen:
@@ -72,7 +74,14 @@ class Chosen:
 
     def wants(self, path: str, directory: bool) -> bool:
         """Whether it is one of them, below one, or leads to one."""
-        return path in self.paths or (directory and path in self.above) or self._is_below(path)
+        if path in self.paths:
+            self.seen.add(path)
+            return True
+        return (directory and path in self.above) or self._is_below(path)
+
+    def missing(self) -> list[str]:
+        """Those of them that no walk has met."""
+        return sorted(self.paths - self.seen)
 
     def only_leads(self, path: str) -> bool:
         """Whether it is a directory that leads to them and not one of them."""
@@ -92,6 +101,19 @@ def _checked(file: Path, line: str) -> str:
     if path.startswith("/") or ".." in parts or not parts:
         raise CliError("USAGE", f"{file}: {path!r} is no path below the tree; write it relative to it, without '..'")
     return "/".join(parts)
+
+
+def meant(options: Options) -> tuple[Wanted | None, Chosen | None]:
+    """What of a tree `options` mean, and the paths of --files-from where they were given. Blocks.
+
+    Raises:
+        CliError, OSError: as `Chosen.read`.
+    """
+    keep = wanted(options.include, options.exclude)
+    if options.files_from is None:
+        return keep, None
+    chosen = Chosen.read(options.files_from, nul=options.from0)
+    return both(keep, chosen.wants), chosen
 
 
 def both(first: Wanted | None, second: Wanted | None) -> Wanted | None:

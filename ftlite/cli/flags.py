@@ -82,6 +82,8 @@ class Options:
     parallel: int = 1
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    files_from: Path | None = None
+    from0: bool = False
     limit_rate: int = 0
     require: str | None = None
     dialect: str | None = None
@@ -142,6 +144,9 @@ _EXTRA: dict[str, Callable[[Any], Any]] = {
     "include": _client("--include", multiple=True, metavar="GLOB", help="With -r: only files that match. Repeatable."),
     "exclude": _client("--exclude", multiple=True, metavar="GLOB",
                        help="With -r: leave out files and directories that match. Repeatable."),
+    "files_from": _client("--files-from", type=FILE, metavar="FILE",
+                          help="With -r, and of a mirror: only the paths in FILE, one a line, relative to the tree."),
+    "from0": _client("--from0", is_flag=True, help="The paths of --files-from end in NUL."),
     "limit_rate": _client("--limit-rate", type=rate, default=0, metavar="RATE", help="Bytes per second, such as 2M."),
     "digest": _client("--digest", type=click.Choice(["sha256", "blake3"]), default="sha256", show_default=True,
                       help="What native transfers are verified by."),
@@ -149,7 +154,9 @@ _EXTRA: dict[str, Callable[[Any], Any]] = {
                        help="Fail unless at least this much was verified. By default size, where the server tells it."),
 }
 
-TRANSFER = ("recursive", "dry_run", "resume", "parallel", "include", "exclude", "limit_rate", "require", "digest")
+#: What chooses among the names of a tree.
+CHOOSING = ("include", "exclude", "files_from", "from0")
+TRANSFER = ("recursive", "dry_run", "resume", "parallel", *CHOOSING, "limit_rate", "require", "digest")
 
 
 def client_flags(*extra: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

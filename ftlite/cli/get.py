@@ -10,7 +10,7 @@ import click
 
 from ftlite.cli import report
 from ftlite.cli.exits import CliError
-from ftlite.cli.filters import wanted
+from ftlite.cli.filters import meant
 from ftlite.cli.flags import TRANSFER, Options, client_flags, duration, flag
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
@@ -132,13 +132,16 @@ async def _get_file(session: Session, client: Client, path: str, place: Path) ->
 async def _get_tree(
     session: Session, client: Client, source: Address, target: Path, *, replace: bool, merge: bool
 ) -> None:
+    import trio
+
     voice, options = session.voice, session.options
-    keep = wanted(options.include, options.exclude)
+    keep, chosen = await trio.to_thread.run_sync(meant, options)
     if options.dry_run:
         async for path, entry in client.walk(source.path):
             if keep is None or keep(path, is_directory(entry)):
                 voice.say(f"would get {below(source.path, path)} to {target / path}")
                 voice.event("would-get", path=below(source.path, path), local=str(target / path), size=entry.size)
+        report.missing(voice, chosen)
         return
     started = time.monotonic()
     whole = client.takes_whole(source.path, keep)
@@ -153,4 +156,5 @@ async def _get_tree(
             replace=replace,
             merge=merge,
         )
+    report.missing(voice, chosen)
     report.tree(voice, str(target), done, time.monotonic() - started)

@@ -11,8 +11,8 @@ import click
 from attrs import evolve, frozen
 
 from ftlite.cli import report
-from ftlite.cli.filters import Chosen, both, wanted
-from ftlite.cli.flags import FILE, Options, client_flags, flag
+from ftlite.cli.filters import meant
+from ftlite.cli.flags import CHOOSING, Options, client_flags, flag
 from ftlite.cli.look import utc
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, address_of, perform, voice_for
@@ -33,7 +33,6 @@ class Order:
     delete: bool
     checksum: bool
     links: str
-    chosen: Chosen | None
     max_errors: int | None
     exit_unchanged: bool
 
@@ -42,12 +41,10 @@ class Order:
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@client_flags("dry_run", "resume", "parallel", "include", "exclude", "limit_rate", "require", "digest")
+@client_flags("dry_run", "resume", "parallel", *CHOOSING, "limit_rate", "require", "digest")
 @flag("FTLITE", "--delete", is_flag=True, help="Remove from TARGET what SOURCE does not have, last, and only when "
       "SOURCE was listed completely and nothing failed. What is excluded stays.")  # fmt: skip
 @flag("FTLITE", "--checksum", is_flag=True, help="Compare files of one size by digest, not by time.")
-@flag("FTLITE", "--files-from", type=FILE, metavar="FILE", help="Mirror only the paths in FILE, one a line.")
-@flag("FTLITE", "--from0", is_flag=True, help="The paths of --files-from end in NUL.")
 @flag("FTLITE", "--links", type=click.Choice(["auto", "follow", "skip", "keep"]), default="auto", show_default=True,
       help="What becomes of symbolic links. auto: they are kept where all servers are native; else those to files "
       "travel as files.")  # fmt: skip
@@ -61,8 +58,6 @@ def mirror(
     target: str,
     delete: bool,
     checksum: bool,
-    files_from: Path | None,
-    from0: bool,
     links: str,
     max_errors: int | None,
     exit_unchanged: bool,
@@ -80,12 +75,7 @@ def mirror(
     places = _places(source, target, reverse=reverse)
     addresses = [place for place in places if not isinstance(place, Path)]
     voice = voice_for("mirror", options)
-    try:
-        chosen = Chosen.read(files_from, nul=from0) if files_from is not None else None
-    except OSError as error:
-        voice.failed(error)
-        return voice.close()
-    order = Order(delete, checksum, links, chosen, max_errors, exit_unchanged)
+    order = Order(delete, checksum, links, max_errors, exit_unchanged)
     return perform(options, voice, addresses, partial(_mirror, places=places, order=order))
 
 
@@ -103,6 +93,8 @@ def _places(source: str, target: str, *, reverse: bool) -> list[Address | Path]:
 
 
 async def _mirror(session: Session, places: list[Address | Path], order: Order) -> None:
+    import trio
+
     from ftlite.client.mirror import RemoteSide, compare
 
     voice, options = session.voice, session.options
@@ -110,12 +102,13 @@ async def _mirror(session: Session, places: list[Address | Path], order: Order) 
     source = await _side(session, places[0])
     # Who copies from server to server needs a connection to either, so the target has its own.
     target = await _side(session, places[1], apart=isinstance(source, RemoteSide))
-    chosen = order.chosen
+    keep, chosen = await trio.to_thread.run_sync(meant, options)
+    policy = _policy(order, [source, target])
     compared = await compare(
         source,
         target,
-        _policy(order, [source, target]),
-        wanted=both(wanted(options.include, options.exclude), chosen.wants if chosen is not None else None),
+        policy if chosen is None else evolve(policy, spared=chosen.only_leads),
+        wanted=keep,
         required=sorted(chosen.paths) if chosen is not None else (),
         parallel=options.parallel,
     )
@@ -147,8 +140,7 @@ def _policy(order: Order, sides: list[Side]) -> Policy:
     if links == "auto":
         remote = [side for side in sides if isinstance(side, RemoteSide)]
         links = "keep" if len(remote) == 1 and remote[0].client.native else "files"
-    policy = Policy(delete=order.delete, checksum=order.checksum, links=Links(links))
-    return policy if order.chosen is None else evolve(policy, spared=order.chosen.only_leads)
+    return Policy(delete=order.delete, checksum=order.checksum, links=Links(links))
 
 
 def _tell_plan(voice: Voice, compared: Compared) -> None:

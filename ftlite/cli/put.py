@@ -17,7 +17,7 @@ from attrs import frozen
 from ftlite.cli import report
 from ftlite.cli.digests import hash_file, parse_expected
 from ftlite.cli.exits import CliError
-from ftlite.cli.filters import Wanted, wanted
+from ftlite.cli.filters import Wanted, meant
 from ftlite.cli.flags import TRANSFER, Options, client_flags, flag
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, address_of, perform, voice_for
@@ -230,8 +230,10 @@ async def _find(client: Client, path: str) -> Entry | None:
 
 
 async def _put_tree(session: Session, client: Client, source: Source, path: str, terms: Terms) -> None:
+    import trio
+
     voice, options = session.voice, session.options
-    keep = wanted(options.include, options.exclude)
+    keep, chosen = await trio.to_thread.run_sync(meant, options)
     may_stand = terms.merge or terms.replace or client.native or options.resume  # a native server judges by content
     if (terms.if_absent or not may_stand) and await _find(client, path) is not None:
         if terms.if_absent:
@@ -241,6 +243,7 @@ async def _put_tree(session: Session, client: Client, source: Source, path: str,
     if options.dry_run:
         files = _as_one if whole else _by_file
         _dry_run(voice, source.path, path, files(voice, source.path, keep))
+        report.missing(voice, chosen)
         return
     started = time.monotonic()
     with Bars(voice) as bars:
@@ -254,6 +257,7 @@ async def _put_tree(session: Session, client: Client, source: Source, path: str,
             replace=terms.replace,
             merge=terms.merge,
         )
+    report.missing(voice, chosen)
     report.tree(voice, path, done, time.monotonic() - started)
 
 

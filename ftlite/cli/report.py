@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ftlite.cli.exits import CliError
 from ftlite.cli.targets import below
 from ftlite.cli.voice import Voice
 
 if TYPE_CHECKING:
+    from ftlite.cli.filters import Chosen
     from ftlite.client import Transferred, TreeFile, TreeReport
     from ftlite.client.tree import OnFile
 
@@ -75,6 +77,12 @@ def tree(voice: Voice, name: str, report: TreeReport, seconds: float) -> None:
         voice.say(f"{name}: nothing left to do, {what} there already{verified}")
     else:
         voice.say(f"{name}: {what}{failed}, {size(report.moved)} in {seconds:.1f} s{verified}")
+
+
+def missing(voice: Voice, chosen: Chosen | None) -> None:
+    """What --files-from named and is not in the tree."""
+    for path in chosen.missing() if chosen is not None else ():
+        voice.failed(CliError("NOT_FOUND", f"{path}: --files-from names it, and it is not there"), path=path)
 
 
 def left_out(voice: Voice, path: str, *, whole: bool = False) -> None:

@@ -75,16 +75,22 @@ def test_nothing_to_do_can_be_asked_about(at: Served, spot: str, ftlite: Ftlite)
     assert ftlite("mirror", "src", at.url(spot), "--exit-unchanged", "-n").code == 12
 
 
-def test_many_small_files_go_as_a_tree_and_come_as_one(at: Served, spot: str, ftlite: Ftlite) -> None:
+def test_many_small_files_go_as_a_tree_and_come_as_one(
+    at: Served, spot: str, ftlite: Ftlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftlite.client import Client
+
+    async def alone(*_: object, **__: object) -> None:
+        pytest.fail("a file went by itself")
+
+    monkeypatch.setattr(Client, "send", alone)
+    monkeypatch.setattr(Client, "fetch", alone)
     files = [f"d{n % 3}/{n}" for n in range(40)]
     fill(Path("src"), *files)
     (Path("src") / "link").symlink_to("d0/3")
     assert ftlite("mirror", "src", at.url(f"{spot}/t")).code == 0
     assert names(at.root / spot / "t") == {*files, "link"}
     assert (at.root / spot / "t" / "link").is_symlink()
-    log = at.log.read_text()
-    assert f"/{spot}/t" in log
-    assert f"/{spot}/t/d0/3" not in log, "it went in a tree"
     fill(Path("src"), *(f"d1/more {n}" for n in range(20)))
     assert ftlite("mirror", "src", at.url(f"{spot}/t")).code == 0
     assert len(names(at.root / spot / "t")) == 61
@@ -251,3 +257,16 @@ def test_a_part_of_a_download_is_left_alone(at: Served, spot: str, dialect: str,
     fill(Path("dst"), "b")
     assert ftlite("mirror", "dst", at.url(spot)).code == 0
     assert names(at.root / spot) == {"a", "b"}
+
+
+def test_trees_of_chosen_paths(at: Served, spot: str, dialect: str, ftlite: Ftlite) -> None:
+    fill(Path("src"), "a", "b", "d/x", "d/y", "e/z")
+    Path("list").write_text("a\nd\nmissing\n")
+    said = ftlite("put", "-r", "--merge", "--files-from", "list", "src", at.url(f"{spot}/t"))
+    assert said.code == 8
+    assert "missing: --files-from names it" in said.err
+    assert names(at.root / spot / "t") == {"a", "d/x", "d/y"}
+    Path("list").write_bytes(b"d/y\0")
+    assert ftlite("get", "-r", "--from0", "--files-from", "list", at.url(f"{spot}/t"), "back").code == 0
+    assert names(Path("back")) == {"d/y"}
+    assert ftlite("get", "-r", "--files-from", "none", at.url(f"{spot}/t"), "other").code == 3
