@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print(help_text())
     if name == "--version":
         return _print(f"ftlite {__version__}\n")
-    if name not in COMMANDS and name is not None and _is_address(name):
+    if name not in COMMANDS and name is not None and (_is_address(name) or _is_site(name)):
         arguments, name = ["shell", *arguments], "shell"
     if name not in COMMANDS:
         sys.stderr.write(_no_command(name))
@@ -116,6 +116,21 @@ def _print(text: str) -> int:
 def _is_address(word: str) -> bool:
     """Whether somebody who wrote this instead of a command wants a shell there."""
     return not word.startswith("-") and (":" in word or "@" in word)
+
+
+def _is_site(word: str) -> bool:
+    """Whether `word` is the name of a site. A sites.toml that cannot be used is told of by who opens it."""
+    from ftlite.cli.places import sites_file
+
+    if word.startswith("-") or not sites_file().exists():
+        return False
+    from ftlite.config.errors import ConfigError
+    from ftlite.config.sites import Sites
+
+    try:
+        return Sites(sites_file()).find(word) is not None
+    except ConfigError:
+        return False
 
 
 def _no_command(name: str | None) -> str:

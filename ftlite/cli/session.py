@@ -14,7 +14,7 @@ from attrs import frozen
 from ftlite.cli import exits
 from ftlite.cli.flags import Options
 from ftlite.cli.run import started
-from ftlite.cli.servers import Logins, Servers
+from ftlite.cli.servers import Logins, Servers, options_at
 from ftlite.cli.surroundings import Pattern, address_of, addresses_of, here
 from ftlite.cli.voice import Voice
 
@@ -111,10 +111,16 @@ async def carry_out(action: Action, servers: Servers) -> int:
     return voice.close()
 
 
+def _options(action: Action) -> Options:
+    """The options that the work sees: what the one site says that it is about is among them."""
+    there = [options_at(action.options, address) for address in action.addresses]
+    return there[0] if there and all(each == there[0] for each in there) else action.options
+
+
 async def _work(action: Action, servers: Servers) -> None:
     import trio
 
-    voice, options = action.voice, action.options
+    voice, options = action.voice, _options(action)
     limit = options.max_time if options.max_time is not None else float("inf")
     async with _telling(voice):
         with trio.move_on_after(limit) as clock:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,3 +154,34 @@ def test_a_site_is_an_address_that_says_so(config: Path) -> None:
     found = address_of("b")
     assert isinstance(found, SiteAddress)
     assert found.name == "b"
+
+
+def test_a_site_says_how_many_work_at_once(
+    served: Served, ftlite: Ftlite, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftlite.cli.session import Session
+
+    seen: list[int] = []
+    client = Session.client
+
+    async def noted(self: Session, *given: Any, **more: Any) -> Any:
+        seen.append(self.options.parallel)
+        return await client(self, *given, **more)
+
+    monkeypatch.setattr(Session, "client", noted)
+    monkeypatch.setenv("FTLITE_PASSWORD", served.fact("password") or "")
+    sites(config, f'[b]\naddress = "{served.url()}"\npin = "{served.fact("pin")}"\nparallel = 3\n')
+    assert ftlite("ls", "b:").code == 0
+    assert ftlite("ls", "-r", "b:", "b:site").code in (0, 8)
+    assert set(seen) == {3}
+
+
+def test_a_name_alone_opens_a_shell(
+    served: Served, ftlite: Ftlite, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTLITE_PASSWORD", served.fact("password") or "")
+    sites(config, f'[build7]\naddress = "{served.url()}"\npin = "{served.fact("pin")}"\n')
+    said = ftlite("build7", "-c", "pwd")
+    assert (said.code, said.out) == (0, "/\n"), said.err
+    said = ftlite("build8", "-c", "pwd")
+    assert said.code == 2

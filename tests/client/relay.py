@@ -123,5 +123,5 @@ class Relay:
             while block := await source.receive_some(65536):
                 await sink.send_all(block)
             await sink.send_eof()
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):  # the other pump may have closed it already
             await trio.aclose_forcefully(sink)

@@ -59,7 +59,11 @@ async def port(patient: Patient) -> Finding:
     """Whether anybody listens, at each address."""
     target, number = patient.target, patient.target.address.effective_port
     if target.proxy is not None:
-        control = await dial(target)
+        try:
+            control = await dial(target)
+        except ClientError as error:
+            remedy = error.remedy or "is it the right proxy, and may it lead there? '--proxy none' goes straight"
+            return fail(ClientError(error.outcome, error.message, remedy=remedy))
         await control.close()
         return ok(f"the proxy reaches {target.thing}")
     seen: dict[str, str] = {}

@@ -16,6 +16,7 @@ from ftlite.client import KnownServers, Outcome, parse_address
 from ftlite.client.doctor import STEPS, Finding, Verdict, examine, reaching
 from tests.client.conftest import Peer
 from tests.client.fake import Conversation, FakeServer
+from tests.client.relay import Relay
 
 OK, WARN, FAIL, SKIP = Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.SKIP
 
@@ -320,3 +321,15 @@ async def test_against_pyftpdlib(tls_peer: Peer, authority_file: Path) -> None:
         assert report[step].verdict is OK, report[step]
     assert report["dialect"].facts["dialect"] == "stock"
     assert list(tls_peer.root.iterdir()) == []
+
+
+async def test_through_a_proxy() -> None:
+    relay = Relay(login="u:pr0xy")
+    async with Whole({"/f": b"x"}).running() as server, relay.running():
+        url = f"http://u:pr0xy@127.0.0.1:{relay.port}"
+        report = await seen(server.port, proxy=url)
+        wrong = await seen(server.port, proxy=url.replace("u:pr0xy", "u:wrong"))
+    assert [report[step].verdict for step in ("proxy", "port", "login", "epsv", "transfer")] == [OK] * 5
+    assert report["active"].verdict is SKIP
+    assert first_failure(wrong).step == "port"
+    assert "pr0xy" not in repr(report) + repr(wrong)
