@@ -40,18 +40,6 @@ def rest_feat(target: Target) -> None:
 
 
 @case(
-    "rest-350",
-    "RFC 3659 s.5.3",
-    Level.MUST,
-    "REST is answered 350.",
-    "Clients take the restart for refused and begin from the start.",
-)
-def rest_350(target: Target) -> None:
-    with place(target) as here:
-        _rest(here, 5)
-
-
-@case(
     "rest-retr",
     "RFC 3659 s.5.1",
     Level.MUST,
@@ -127,21 +115,6 @@ def rest_beyond_refused(target: Target) -> None:
 
 
 @case(
-    "rest-once",
-    "RFC 3659 s.5.3",
-    Level.MUST,
-    "REST counts for one transfer: the next begins at the start.",
-    "The second file of a session has lost its beginning.",
-)
-def rest_once(target: Target) -> None:
-    with place(target) as here:
-        here.make("file", _CONTENT)
-        _from(here, 10)
-        if (got := here.fetch("file")) != _CONTENT:
-            raise Failed(f"a RETR later came {got!r}")
-
-
-@case(
     "rest-once-refused",
     "RFC 3659 s.5.3",
     Level.SHOULD,
@@ -170,22 +143,6 @@ def rest_last(target: Target) -> None:
         _rest(here, 12)
         if (got := _from(here, 4)) != _CONTENT[4:]:
             raise Failed(f"after REST 12 and REST 4 came {got!r}")
-
-
-@case(
-    "rest-not-for-listing",
-    "RFC 3659 s.5.3",
-    Level.SHOULD,
-    "REST before a listing cuts nothing off it.",
-    "Listings lose their first names.",
-)
-def rest_listing(target: Target) -> None:
-    with place(target) as here:
-        here.make("file", _CONTENT)
-        whole = here.names()
-        _rest(here, 3)
-        if (cut := here.names()) != whole:
-            raise Failed(f"NLST after REST 3 brings {cut!r}")
 
 
 @case(
@@ -242,19 +199,6 @@ def rest_unreadable(target: Target) -> None:
             want_class(here.command(f"REST {argument}"), "5", f"REST {argument}")
         if (got := here.fetch("file")) != _CONTENT:
             raise Failed(f"after a REST that was refused came {got!r}")
-
-
-@case(
-    "rest-unreadable-501",
-    "RFC 959 s.5.4",
-    Level.SHOULD,
-    "The refusal of REST with something that is no number is 501.",
-    "A client cannot tell its own mistake from a server without REST.",
-)
-def rest_501(target: Target) -> None:
-    with place(target) as here:
-        _rest(here, 0)
-        want(here.command("REST x"), (501,), "REST x")
 
 
 @case(

@@ -215,7 +215,7 @@ FAULTS: dict[str, Fault] = {
     "226 twice": Fault("data-one-final-reply", says(rb"^226 (.*)\r$", rb"226 \1\r\n226 \1\r")),
     "an upload has its name before its end": Fault("store-unfinished-hidden", wraps("STOR", _published_at_once)),
     "REST is passed over": Fault("rest-retr", _rest_is_nothing),
-    "REST counts for ever": Fault("rest-once", _rest_stays),
+    "REST counts for ever": Fault("state-rest-forgotten", _rest_stays),
     "REST is not in FEAT": Fault("rest-feat", says(rb"^ REST STREAM\r\n", b"")),
     # addresses
     "PASV names another host": Fault(
