@@ -63,7 +63,7 @@ _ROWS = {
     "rnfr-missing": _Row(("RNFR none",), (450, 550), "RNFR of a name that is not there is answered 550 (or 450)."),
     "rnto": _Row(("RNFR file", "RNTO new"), (250,), "RNTO is answered 250."),
     "rnto-below-missing": _Row(
-        ("RNFR file", "RNTO none/new"), (553,), "RNTO below a directory that is not there is answered 553."
+        ("RNFR file", "RNTO none/new"), (550, 553), "RNTO below a missing directory is answered 553 (or 550)."
     ),
     "allo": _Row(("ALLO 1000",), (200, 202), "ALLO is answered 200 or 202."),
     "allo-record": _Row(("ALLO 1000 R 80",), (200, 202, 504), "ALLO with a record size is answered 200, 202 or 504."),

@@ -215,6 +215,8 @@ def _stat_in_step(here: Place) -> None:
 def _listed_once(line: str) -> Callable[[Place], None]:
     def judge(here: Place) -> None:
         outcome = download(here.wire, line)
+        if outcome.first.code in (500, 502):
+            raise Skipped(f"{line} is not known here")
         want_done(outcome, line)
         entries = [entry for entry in outcome.content.splitlines() if entry not in (b".", b"..")]
         entries = [

@@ -30,7 +30,7 @@ def rnto_once(target: Target) -> None:
 @case(
     "state-rnto-at-once",
     "RFC 959 s.4.1.3 RNTO",
-    Level.SHOULD,
+    Level.MAY,
     "RNTO counts only right after RNFR: with another command in between it is 503.",
     _WRONG_FILE,
 )
