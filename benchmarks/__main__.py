@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     _print(results, names)
     if given.write:
         _publish(results)
-    return 1 if any(OURS in row.troubles for row in results.rows(*names)) else 0
+    return 1 if any(OURS in row.troubles for row in results.rows(names)) else 0
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -123,7 +123,7 @@ def _measure(name: str, play: Stage, results: Results) -> None:
 def _print(results: Results, names: list[str]) -> None:
     print(report.circumstances(results, *names), end="\n\n")
     for measures, tabled in ((MEASURES, report.table), (OTHERS, report.others_table)):
-        rows = results.rows(*(name for name in names if name in measures))
+        rows = results.rows(name for name in names if name in measures)
         if rows:
             print(tabled(rows), end="\n\n")
 
@@ -132,10 +132,10 @@ def _publish(results: Results) -> None:
     """Everything that is known, in docs/."""
     page = DOCS / "performance.md"
     report.write(page, report.circumstances(results), "where")
-    report.write(page, report.table(results.rows(*MEASURES)))
-    report.write(page, report.others_table(results.rows(*OTHERS)), "natively")
+    report.write(page, report.table(results.rows(MEASURES)))
+    report.write(page, report.others_table(results.rows(OTHERS)), "natively")
     report.write(page, report.configurations(results), "configurations")
-    report.write(page, plots.draw(results.rows(), DOCS / "plots"), "plots")
+    report.write(page, plots.draw(results.rows(ALL), DOCS / "plots"), "plots")
 
 
 if __name__ == "__main__":

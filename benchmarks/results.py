@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,9 @@ class Results:
             "rows": [row.to_json() for row in rows],
         }
 
-    def rows(self, *names: str) -> list[Row]:
-        """The rows of these measurements, in this order; of all without names."""
-        wanted = names or tuple(self.measured)
-        return [Row.from_json(row) for name in wanted if name in self.measured for row in self.measured[name]["rows"]]
+    def rows(self, names: Iterable[str]) -> list[Row]:
+        """The rows of these measurements, in this order."""
+        return [Row.from_json(row) for name in names if name in self.measured for row in self.measured[name]["rows"]]
 
     def write(self, path: Path) -> None:
         """By rename, so that what is there is whole."""
