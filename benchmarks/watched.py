@@ -93,8 +93,11 @@ class Watch(trio.abc.Instrument):
 
 
 def _in_memory(event: str, arguments: tuple[Any, ...]) -> bool:
-    """What /proc shows is on no disk: what a descriptor of ours holds already, and the kernel's own words."""
-    return event == "open" and not isinstance(arguments[0], int) and os.fsdecode(arguments[0]).startswith("/proc/")
+    """What a descriptor of ours holds already, the kernel's own words in /proc, and the root are on no disk."""
+    if event != "open" or isinstance(arguments[0], int):
+        return False
+    path = os.fsdecode(arguments[0])
+    return path in (".", "/") or path.startswith("/proc/")
 
 
 def _caller() -> str:

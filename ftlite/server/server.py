@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import socket
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from ftlite.net.tls import ServerTls
 from ftlite.net.wire import Wire
 from ftlite.protocol.addresses import normal_host
 from ftlite.protocol.replies import Reply, reply
+from ftlite.server import garbage
 from ftlite.server.census import Census
 from ftlite.server.channel import Channel, Hangup
 from ftlite.server.conversation import Conversation
@@ -92,8 +92,7 @@ class Server:
         """
         listeners = await open_listeners(self._config.listen, inherited=inherited)
         self.endpoints = [listener.endpoint for listener in listeners]
-        gc.collect()
-        gc.freeze()  # what exists now lives as long as the server; later collections need not walk it
+        garbage.settle()
         try:
             async with trio.open_nursery() as nursery:
                 for listener in listeners:
@@ -103,6 +102,7 @@ class Server:
                 nursery.start_soon(self._log.keep_writing)
                 nursery.start_soon(self.keep_time)
                 nursery.start_soon(self._idle.run)
+                nursery.start_soon(garbage.collect, lambda: len(self._conversations))
                 task_status.started(self.endpoints)
                 await self._drained.wait()
                 nursery.cancel_scope.cancel()
