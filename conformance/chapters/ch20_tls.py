@@ -16,6 +16,7 @@ from conformance.chapters.secured import (
     refused_handshake,
     shaken,
     tls_socket,
+    want_in_step,
     with_tls,
 )
 from conformance.registry import Failed, Level, Skipped, case
@@ -34,7 +35,7 @@ _OBEYED = re.compile(rb"[23]\d\d[ -]")
 def auth(target: Target) -> str:
     with after_auth(target) as wire:
         wire.secure(target.host)
-        want_alive(wire, "AUTH TLS and a handshake")
+        want_in_step(target, wire, "AUTH TLS and a handshake")
         return str(tls_socket(wire).version())
 
 
@@ -68,7 +69,7 @@ def auth_any_case(target: Target) -> None:
     with before_auth(target) as wire:
         want(wire.command("auth tls"), (234,), "auth tls")
         wire.secure(target.host)
-        want_alive(wire, "auth tls")
+        want_in_step(target, wire, "auth tls")
 
 
 @case(
@@ -144,7 +145,7 @@ def auth_again(target: Target) -> None:
     with shaken(target, context()) as wire:
         reply = wire.command("AUTH TLS")
         want_class(reply, "45", "AUTH TLS inside TLS")
-        want_alive(wire, "AUTH TLS inside TLS")
+        want_in_step(target, wire, "AUTH TLS inside TLS")
 
 
 @case(
@@ -261,7 +262,7 @@ def stalled(target: Target) -> None:
 )
 def tls_1_2(target: Target) -> str:
     with shaken(target, context(highest=ssl.TLSVersion.TLSv1_2)) as wire:
-        want_alive(wire, "TLS 1.2")
+        want_in_step(target, wire, "TLS 1.2")
         return str(tls_socket(wire).cipher())
 
 
@@ -274,7 +275,7 @@ def tls_1_2(target: Target) -> str:
 )
 def tls_1_3(target: Target) -> str:
     with shaken(target, context(ssl.TLSVersion.TLSv1_3)) as wire:
-        want_alive(wire, "TLS 1.3")
+        want_in_step(target, wire, "TLS 1.3")
         return str(tls_socket(wire).cipher())
 
 
@@ -328,7 +329,7 @@ def no_compression(target: Target) -> None:
 )
 def alpn_ftp(target: Target) -> str | None:
     with shaken(target, context(protocols=("ftp",))) as wire:
-        want_alive(wire, "a handshake that offers ftp")
+        want_in_step(target, wire, "a handshake that offers ftp")
         return None if tls_socket(wire).selected_alpn_protocol() else "the offer is passed over"
 
 

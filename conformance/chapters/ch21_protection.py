@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from conformance.chapters.checks import want, want_alive, want_class
-from conformance.chapters.secured import before_auth, context, protected, shaken, tls_socket
+from conformance.chapters.secured import before_auth, context, protected, shaken, tls_socket, want_in_step
 from conformance.registry import Failed, Level, Skipped, case
 from conformance.wire import Closed, Target, TlsMode, Wire
 
@@ -269,7 +269,7 @@ def ccc_refusal(target: Target) -> None:
 def adat(target: Target) -> None:
     with shaken(target, context()) as wire:
         want_class(wire.command("ADAT AAAA"), "5", "ADAT")
-        want_alive(wire, "ADAT")
+        want_in_step(target, wire, "ADAT")
 
 
 @case(
@@ -283,7 +283,7 @@ def wrapped(target: Target) -> None:
     with shaken(target, context()) as wire:
         for verb in ("MIC", "CONF", "ENC"):
             want_class(wire.command(f"{verb} Tk9PUA=="), "5", verb)
-        want_alive(wire, "MIC, CONF and ENC")
+        want_in_step(target, wire, "MIC, CONF and ENC")
 
 
 @case(

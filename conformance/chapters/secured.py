@@ -173,6 +173,13 @@ def opened(wire: Wire, line: str) -> Iterator[Opening]:
         opening.close()
 
 
+def want_in_step(target: Target, wire: Wire, after: str) -> None:
+    """Failed unless a login can begin: before one, servers need not know more than USER."""
+    reply = wire.command(f"USER {target.user}")
+    if reply.code not in (230, 331, 332):
+        raise Failed(f"after {after}, USER is answered {reply.shown}")
+
+
 def tls_socket(wire: Wire) -> ssl.SSLSocket:
     """The socket of a wire that is over TLS."""
     assert isinstance(wire.socket, ssl.SSLSocket)
