@@ -18,6 +18,7 @@ from conformance.registry import Failed, Level, Skipped, case
 from conformance.wire import Closed, Reply, Target, Wire
 
 _BIG = 16 * 1024 * 1024  #: bytes, more than the kernels of both ends hold back
+_NOTICING = 3.0  #: seconds
 _IAC, _IP, _DM = b"\xff", b"\xf4", b"\xf2"
 _STUCK = "Transfers cannot be stopped, or stopping one loses the session."
 
@@ -50,16 +51,24 @@ def _downloading(target: Target) -> Iterator[tuple[Place, Moving]]:
 
 def _after_abort(here: Place, moving: Moving) -> list[Reply]:
     """The replies up to ABOR's own. The data connection is read meanwhile, as clients do; its end may be a reset."""
-    size = 0
-    with contextlib.suppress(Closed):
-        while piece := moving.data.receive():
-            size += len(piece)
+    here.wire.silent(_NOTICING)
+    size = _rest(moving)
     replies = [here.wire.reply()]
     if replies[0].code not in (225, 226) or here.wire.silent(0.3):
         replies.append(here.wire.reply())
     if size >= _BIG - 1:
         raise Failed(f"the transfer went on to its end: {replies[0].shown}")
     return replies
+
+
+def _rest(moving: Moving) -> int:
+    """How much still comes, read so slowly that a busy server has three seconds to notice that it is to stop."""
+    size = 0
+    with contextlib.suppress(Closed):
+        while piece := moving.data.receive():
+            size += len(piece)
+            time.sleep(_NOTICING * len(piece) / _BIG)
+    return size
 
 
 def _abort(name: str, level: Level, says: str, how: Callable[[Wire], None]) -> None:
@@ -223,12 +232,7 @@ def lost_control_download(target: Target) -> None:
             moving.data.receive(1)
             here.wire.socket.shutdown(socket.SHUT_RDWR)
             here.wire.close()
-            time.sleep(0.5)
-            size = 1
-            with contextlib.suppress(Closed):
-                while piece := moving.data.receive():
-                    size += len(piece)
-            if size >= _BIG:
+            if _rest(moving) >= _BIG - 1:
                 raise Failed("the file came whole")
 
 
