@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import netrc
 import os
+import select
 import stat
 import subprocess
 import sys
@@ -32,11 +33,14 @@ class Login:
     source: str = field(default="", eq=False)
 
 
-def find_login(options: Options, user: str | None, host: str, warn: Callable[[str], None]) -> Login:
-    """The login for `host`, as `user` if the address named one. May run a command or ask on the terminal.
+def find_login(
+    options: Options, user: str | None, host: str, warn: Callable[[str], None], *, may_ask: bool = True
+) -> Login:
+    """The login for `host`, as `user` if the address named one. May run a command or, if it `may_ask`, do so on the
+    terminal.
 
     Raises:
-        CliError: a source that was asked for gives nothing; a password without a user.
+        CliError: a source that was asked for gives nothing; a password without a user; LOGIN where nobody may be asked.
     """
     password, source = given_password(options)
     entry = _from_netrc(options.netrc_file, user, host, warn) if password is None or user is None else None
@@ -50,6 +54,8 @@ def find_login(options: Options, user: str | None, host: str, warn: Callable[[st
 
         password, source = keyring.find(name, host), "the keyring"
     if password is None and name is not None and name not in ("anonymous", "ftp"):
+        if not may_ask:
+            raise CliError("LOGIN", f"{name}@{host}: the password is not known, and is not asked for in the background")
         password, source = ask_password(f"Password for {name}@{host}: "), "the terminal"
     return Login(name, password, source=source if password is not None else "")
 
@@ -86,16 +92,38 @@ def _from_command(command: str) -> str:
 
 
 def ask_password(prompt: str) -> str | None:
-    """Ask without echo when a terminal is there; None when nobody can answer."""
+    """Ask without echo when a terminal is there; None when nobody can answer.
+
+    In a worker of a loop it ends soon after whoever waits for it was cancelled, with trio.Cancelled, and leaves the
+    terminal as it was.
+    """
     if not sys.stdin.isatty():
         return None
-    import getpass
+    import termios
 
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    hidden = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
     try:
-        return getpass.getpass(prompt, stream=sys.stderr)
-    except EOFError:
+        termios.tcsetattr(fd, termios.TCSAFLUSH, hidden)
+        line = _line(fd)
+    finally:
+        termios.tcsetattr(fd, termios.TCSAFLUSH, before)
         sys.stderr.write("\n")  # the prompt's line has no end yet
-        return None
+        sys.stderr.flush()
+    return line.removesuffix("\n").removesuffix("\r") if line else None
+
+
+def _line(fd: int) -> str:
+    """What is typed up to Enter, which is all that the terminal hands out; "" at the end of input."""
+    while not select.select([fd], [], [], 0.1)[0]:
+        trio = sys.modules.get("trio")  # not imported for this
+        if trio is not None:
+            with contextlib.suppress(RuntimeError):  # no loop waits for us
+                trio.from_thread.check_cancelled()
+    return os.read(fd, 4096).decode("utf-8", "surrogateescape")
 
 
 def _from_netrc(path: Path | None, user: str | None, host: str, warn: Callable[[str], None]) -> Login | None:

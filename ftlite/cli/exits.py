@@ -32,6 +32,8 @@ CODES: dict[str, int] = {
     "EXISTS": 9,
     "NO_ROOM": 10,
     "FAILED": 11,
+    "INTERRUPTED": INTERRUPTED,
+    "TERMINATED": TERMINATED,
 }
 
 _ERRNO: dict[int, str] = {

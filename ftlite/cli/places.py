@@ -62,3 +62,23 @@ def pager() -> str:
 def editor() -> str:
     """The command that edits a file: `$VISUAL`, else `$EDITOR`, else vi."""
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+
+
+def history_file() -> Path:
+    """What was typed in shells."""
+    return state_home() / "history"
+
+
+def directories_file() -> Path:
+    """Where shells stood last, server by server."""
+    return state_home() / "directories"
+
+
+def colours() -> bool:
+    """Whether a terminal is to be coloured: not with NO_COLOR (no-color.org), nor where TERM says that it cannot be."""
+    return not os.environ.get("NO_COLOR") and not dumb_terminal()
+
+
+def dumb_terminal() -> bool:
+    """Whether the terminal can do nothing but write line by line."""
+    return os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")

@@ -77,9 +77,18 @@ class Bars:
 
 
 def _make() -> Any:
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.table import Column
+
+    class Narrower(Console):
+        """Leaves room for the mark that the terminal makes of Ctrl-C or Ctrl-Z: in the next row it would stay, and the
+        bar above it too."""
+
+        @property  # type: ignore[misc]  # nobody sets it
+        def size(self) -> ConsoleDimensions:
+            whole = super().size
+            return ConsoleDimensions(max(whole.width - 4, 20), whole.height)
 
     return Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
@@ -87,7 +96,7 @@ def _make() -> Any:
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
+        console=Narrower(file=sys.stderr),
         redirect_stdout=False,  # data and JSON go there, whatever is drawn here
         transient=True,  # the sentence at the end says it all
         expand=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ftlite.cli import places
@@ -16,7 +17,7 @@ from ftlite.cli.voice import Voice
 if TYPE_CHECKING:
     import trio
 
-    from ftlite.client import Client
+    from ftlite.client import Client, ClientError
     from ftlite.client.address import Address
     from ftlite.client.trust import Ask
 
@@ -35,7 +36,9 @@ class Logins:
         """Find out how to log in. May run a command or ask on the terminal, so it blocks. CliError as `find_login`."""
         server = _server(address, options)
         if server not in self._found:
-            self._found[server] = find_login(options_at(options, address), address.user, address.host, voice.warn)
+            there = options_at(options, address)
+            login = find_login(there, address.user, address.host, voice.warn, may_ask=voice.foreground)
+            self._found[server] = login
 
     def of(self, address: Address, options: Options) -> Login:
         """The login that `know` found."""
@@ -57,7 +60,11 @@ class Servers:
         self.logins = logins
         self._ask = ask if ask is not None else on_terminal()
         self._clients: dict[tuple[object, ...], Client] = {}
+        #: How many connections all that runs would use at once, so that nobody waits for others to end.
+        self.in_use: Callable[[], int] = lambda: 0
         self._opening = trio.Lock()
+        #: Told when a server that was lost is connected to again, with what had broken it.
+        self.on_reopened: Callable[[ClientError], None] = lambda error: None
         self._leaving = trio.Event()
         self._stack = contextlib.AsyncExitStack()
 
@@ -97,14 +104,17 @@ class Servers:
                 login = self.logins.of(address, options)
                 self._clients[server] = await self._nursery.start(self._hold, address, login, options, voice, clock)
                 return self._clients[server]
-        return held.working(
-            connections=options.parallel,
-            limit_rate=options.limit_rate,
-            require=options.require,
-            digest=options.digest,
-            retries=options.retries,
-            notice=voice.warn,
-        )
+        held.pool.widen(self.in_use())
+        return _working(held, options, voice)
+
+    def standing(self, address: Address, options: Options, voice: Voice) -> Client | None:
+        """As `client`, where that was called before and need not connect or ask; else None."""
+        options = options_at(options, address)
+        held = self._clients.get((*_server(address, options), False))
+        if held is None:
+            return None
+        held.pool.widen(self.in_use() + 1)
+        return _working(held, options, voice)
 
     async def _hold(
         self, address: Address, login: Login, options: Options, voice: Voice, clock: trio.CancelScope | None,
@@ -113,10 +123,23 @@ class Servers:
         """Keep a connection for everybody who asks, in a task of its own: whoever asks first may end first."""
         from ftlite.client.connecting import connect, pausing
 
-        ask = pausing(self._ask, clock) if self._ask is not None and clock is not None else self._ask
+        ask = self._ask if voice.foreground else None
+        ask = pausing(ask, clock) if ask is not None and clock is not None else ask
         async with connect(address, ask=ask, **settings(address, login, options, voice)) as client:
+            client.pool.on_reopened = lambda error: self.on_reopened(error)
             task_status.started(client)
             await self._leaving.wait()
+
+
+def _working(client: Client, options: Options, voice: Voice) -> Client:
+    return client.working(
+        connections=options.parallel,
+        limit_rate=options.limit_rate,
+        require=options.require,
+        digest=options.digest,
+        retries=options.retries,
+        notice=voice.warn,
+    )
 
 
 def settings(address: Address, login: Login, options: Options, voice: Voice) -> dict[str, Any]:

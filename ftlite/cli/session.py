@@ -104,7 +104,7 @@ async def carry_out(action: Action, servers: Servers) -> int:
     try:
         for address in action.addresses:
             if not servers.logins.knows(address, options):
-                await trio.to_thread.run_sync(servers.logins.know, address, options, voice, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(servers.logins.know, address, options, voice)
         await _work(action, servers)
     except Exception as error:
         _failed(voice, error)

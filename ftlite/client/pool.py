@@ -35,6 +35,9 @@ class Pool:
         self._lanes = trio.Semaphore(0)  # of the shared session
         self._width = 0
         self._opening = trio.Lock()
+        self._lost: ClientError | None = None
+        #: Told, with what broke it, when a session that the server or the way to it lost has been opened anew.
+        self.on_reopened: Callable[[ClientError], None] = lambda error: None
 
     def widen(self, most: int) -> None:
         """Allow `most` sessions at once, if that is more than were allowed; not where the server refused some."""
@@ -104,6 +107,7 @@ class Pool:
             if shared is None or shared.broken is None:
                 return shared
             self._live.discard(shared)
+            self._lost = shared.broken
             await shared.close()
             session = await self._open()
             if session.native is None:
@@ -117,12 +121,16 @@ class Pool:
             if session.broken is None:
                 return session
             self._live.discard(session)
+            self._lost = session.broken
             await session.close()
         return None
 
     async def _open(self, stock: bool = False) -> Session:
         session = await self._opener(stock)
         self._live.add(session)
+        lost, self._lost = self._lost, None
+        if lost is not None and lost.transient:  # what was closed here is no news
+            self.on_reopened(lost)
         if session.native is not None:
             self._shared = session
             if session.native.most > self._width:
@@ -141,6 +149,7 @@ class Pool:
             self._idle.append(session)
         else:
             self._live.discard(session)
+            self._lost = session.broken
             await session.close()  # what broke it did not always close our end
 
     async def close(self) -> None:

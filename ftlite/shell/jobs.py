@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -29,6 +29,7 @@ class Job:
         hands_over: a program has the terminal, and gets what is typed.
         waiting: it is queued and has not begun.
         voice: who speaks for it, once its words are understood.
+        connections: how many it may use at once.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Job:
     hands_over: bool = False
     waiting: bool = False
     voice: Voice | None = None
+    connections: int = 1
 
     @property
     def state(self) -> str:
@@ -57,6 +59,7 @@ class Jobs:
         self._next = 1
         self.unwaited: list[Job] = []  #: what failed in the background, and nobody has waited for
         self.queue = trio.CapacityLimiter(limit)
+        self.changed: Callable[[], None] = lambda: None  #: told when a job goes to the background, or ends
 
     def to_background(self, job: Job) -> None:
         """Nobody waits for `job` any more: it gets a number, unless it has one. They begin again when nothing runs."""
@@ -68,6 +71,7 @@ class Jobs:
         self._jobs.pop(job.number, None)
         self._jobs[job.number] = job
         job.background.set()
+        self.changed()
 
     def ended(self, job: Job, code: int) -> None:
         """It is over."""
@@ -78,6 +82,7 @@ class Jobs:
         over = [one for one in self._jobs.values() if one.code is not None]
         for old in over[:-_REMEMBERED]:
             del self._jobs[old.number]
+        self.changed()
 
     def forget(self, job: Job) -> None:
         """It was waited for and need not be listed."""

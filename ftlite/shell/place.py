@@ -45,10 +45,7 @@ class Site:
     @property
     def name(self) -> str:
         """For people: user and host, and the port where it is an unusual one."""
-        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
-        user = f"{self.address.user}@" if self.address.user is not None else ""
-        port = f":{self.address.port}" if self.address.port is not None else ""
-        return f"{user}{host}{port}"
+        return server_name(self.address)
 
     def path(self, word: str) -> str:
         """The absolute path that `word` means from here; what names a directory by its form keeps a '/' at the end."""
@@ -58,6 +55,14 @@ class Site:
         path = "/" + path.lstrip("/")
         by_form = word.endswith("/") or posixpath.basename(word) in ("", ".", "..")
         return path + "/" if by_form and path != "/" else path
+
+
+def server_name(address: Address) -> str:
+    """User, host and port of `address`, as far as it says them."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    user = f"{address.user}@" if address.user is not None else ""
+    port = f":{address.port}" if address.port is not None else ""
+    return f"{user}{host}{port}"
 
 
 class Here(Surroundings):

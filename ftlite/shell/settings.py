@@ -29,7 +29,7 @@ _ON_OFF = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no":
 _NEVER = frozenset({"recursive", "dry_run", "resume", "include", "exclude"})
 
 
-def _flags() -> dict[str, click.Option]:
+def flags() -> dict[str, click.Option]:
     """The flags that can be set, by their long names without dashes."""
     return {
         max(option.opts, key=len).removeprefix("--"): option
@@ -40,10 +40,10 @@ def _flags() -> dict[str, click.Option]:
 
 def read_setting(name: str, value: str | None) -> tuple[str, Any]:
     """The field of `Options` and its value, for the flag `name`. CliError USAGE."""
-    flags = _flags()
-    option = flags.get(name.removeprefix("--"))
+    held = flags()
+    option = held.get(name.removeprefix("--"))
     if option is None:
-        near = difflib.get_close_matches(name, flags, n=1)
+        near = difflib.get_close_matches(name, held, n=1)
         raise CliError("USAGE", f"there is no setting {name!r}; " + (f"did you mean '{near[0]}'?" if near else "'set' lists them"))  # noqa: E501
     assert option.name is not None
     if option.is_flag:
@@ -73,7 +73,7 @@ def set_(name: str | None, value: str | None) -> Done:
     async def work(shell: Shell, voice: Voice) -> None:
         if name is None:
             held = {**shell.settings, **(shell.site.settings if shell.site else {})}
-            for flag, option in _flags().items():
+            for flag, option in flags().items():
                 if option.name in held:
                     voice.line(f"{flag} {_shown(held[option.name])}")
             return
@@ -95,7 +95,7 @@ def unset(name: str) -> Done:
     """Give the flag NAME its default back, or what the environment says."""
 
     async def work(shell: Shell, voice: Voice) -> None:
-        option = _flags().get(name.removeprefix("--"))
+        option = flags().get(name.removeprefix("--"))
         if option is None or option.name is None:
             raise CliError("USAGE", f"there is no setting {name!r}; 'set' lists what is set")
         shell.settings.pop(option.name, None)

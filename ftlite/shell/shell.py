@@ -26,11 +26,13 @@ from ftlite.cli.sites import resolve, sites
 from ftlite.cli.tally import Tally
 from ftlite.cli.voice import Voice
 from ftlite.client.address import Address, parse_address
+from ftlite.client.errors import ClientError
 from ftlite.shell import table
 from ftlite.shell.errors import BadLine
 from ftlite.shell.jobs import Job, Jobs
+from ftlite.shell.memory import Directories
 from ftlite.shell.outlets import Outlet, into_file, output
-from ftlite.shell.place import Here, Site
+from ftlite.shell.place import Here, Site, server_name
 from ftlite.shell.words import Statement, When, parse, quote, split
 
 _QUEUED = 1  #: queued jobs that run at once, unless one says otherwise
@@ -49,6 +51,7 @@ class Shell:
         leaving: the exit code with which `exit` asked to leave; None: it did not.
         lines: what was typed, oldest first, for `history`.
         local_before: where ``lcd -`` leads.
+        directories: where one stood on each server, where that is remembered.
     """
 
     def __init__(
@@ -71,8 +74,11 @@ class Shell:
         self.leaving: int | None = None
         self.lines: Callable[[], list[str]] = list
         self.local_before: str | None = None
+        self.directories: Directories | None = None
         self.foreground: Job | None = None
         self._nursery = nursery
+        servers.in_use = self._connections
+        servers.on_reopened = self._reopened
 
     # what words mean
 
@@ -87,10 +93,12 @@ class Shell:
 
     def last_directory(self, address: Address) -> str | None:
         """Where one stood last time on the server of `address`."""
-        return None
+        return self.directories.of(server_name(address)) if self.directories is not None else None
 
     def remember(self) -> None:
         """Keep where one stands, for `last_directory`."""
+        if self.site is not None and self.directories is not None:
+            self.directories.note(server_name(self.site.address), self.site.cwd)
 
     async def arrived(self, voice: Voice) -> None:
         """Say where one is, now that a server is open."""
@@ -98,7 +106,8 @@ class Shell:
         if not self.sums_up:
             dialect = "native" if self.site.native else "stock"
             safety = "encrypted" if self.site.secured else "in clear"
-            voice.say(f"{self.site.name}: {dialect}, {safety}; in {self.site.cwd}")
+            before = f"; 'cd -' leads to {self.site.previous}" if self.site.previous != self.site.cwd else ""
+            voice.say(f"{self.site.name}: {dialect}, {safety}; in {self.site.cwd}{before}")
 
     # running
 
@@ -236,7 +245,7 @@ class Shell:
         done = await trio.to_thread.run_sync(parse_words, abandon_on_cancel=True)
         if not isinstance(done, Action):
             return done if isinstance(done, int) else exits.OK
-        job.voice = done.voice
+        job.voice, job.connections = done.voice, done.options.parallel
         try:
             return await carry_out(done, self.servers)
         finally:
@@ -324,6 +333,15 @@ class Shell:
         code = done.returncode
         return code if code >= 0 else 128 - code
 
+    def _connections(self) -> int:
+        """How many connections may be in use at once by what runs."""
+        running = [*self.jobs.background(), *([self.foreground] if self.foreground is not None else [])]
+        return sum(job.connections for job in running)
+
+    def _reopened(self, error: ClientError) -> None:
+        if not self.sums_up:
+            self.say(f"{error.message}; connected again")
+
     # saying
 
     def say(self, text: str) -> None:
@@ -337,19 +355,10 @@ class Shell:
             context = getattr(error, "ctx", None)
             hint = f"; see 'help {context.info_name}'" if context is not None else ""
             error = CliError("USAGE", f"{message.rstrip('.')}{hint}")
-        voice = self._voice()
+        voice = Voice("shell", json_lines=bool(self.settings.get("json")), sums_up=False)
         voice.failed(error)
         self.totals.absorb(voice.tally)
         return voice.close()
-
-    def stopped(self, code: int) -> None:
-        """Tell that a signal ended all of it; `code` is 130 or 143."""
-        voice = self._voice()
-        voice.stopped(code)
-        self.totals.absorb(voice.tally)
-
-    def _voice(self) -> Voice:
-        return Voice("shell", json_lines=self.options.json, sums_up=False)
 
     @property
     def options(self) -> Options:

@@ -31,6 +31,9 @@ class Way(Protocol):
     sums_up: bool  #: a summary of all of them is the last thing to be said
     stopped: int  #: 128 and the number of the signal that ended it, or 0
 
+    async def furnish(self, shell: Shell) -> None:
+        """Give `shell` what it stands with before anything runs."""
+
     async def run(self, shell: Shell) -> int:
         """Run commands until they end; the exit code."""
 
@@ -64,6 +67,7 @@ async def _stand(way: Way, address: str | None, options: Options, settings: dict
         shell = Shell(servers, nursery, options, settings, sums_up=way.sums_up)
         shell.totals = tally
         with trio.CancelScope() as scope:
+            await way.furnish(shell)
             await nursery.start(way.signals, shell, scope)
             if address is not None:
                 code = await shell.run(f"open {quote(address)}")
@@ -71,7 +75,7 @@ async def _stand(way: Way, address: str | None, options: Options, settings: dict
                 code = await way.run(shell)
         if scope.cancelled_caught:
             code = way.stopped or exits.INTERRUPTED
-            shell.stopped(code)
+            shell.complain(CliError("INTERRUPTED" if code == exits.INTERRUPTED else "TERMINATED", "stopped"))
         shell.remember()
         nursery.cancel_scope.cancel()
     return code
@@ -88,6 +92,9 @@ class Script:
         self._source = io.StringIO(source) if isinstance(source, str) else source
         self._name = name
         self._limit = max_time if max_time is not None else float("inf")
+
+    async def furnish(self, shell: Shell) -> None:
+        """Nothing is remembered from one script to the next."""
 
     async def run(self, shell: Shell) -> int:
         """Run them all; the exit code."""

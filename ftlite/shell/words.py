@@ -87,6 +87,17 @@ def parse(text: str, *, batch: bool = False) -> list[Statement]:
     return _Parser(text, batch).all()
 
 
+def unfinished(text: str) -> bool:
+    """Whether more is to come, within quotes or behind a backslash."""
+    try:
+        parse(text)
+    except Unfinished:
+        return True
+    except BadLine:
+        return False
+    return False
+
+
 def split(text: str) -> list[Word]:
     """The words of a line that is one plain command. BadLine as `parse`."""
     found = parse(text)
@@ -100,11 +111,63 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+@frozen
+class Cut:
+    """A line as far as the cursor, for completion.
+
+    Attributes:
+        words: those before the one that the cursor is in or behind.
+        start: where that one begins in the line.
+        typed: what it means so far.
+        mark: the quotation that is open at the cursor, or "".
+        role: ``word``; ``target`` or ``source`` behind ``>`` and ``<``; ``sh`` in what sh is to run.
+    """
+
+    words: tuple[Word, ...]
+    start: int
+    typed: Word
+    mark: str
+    role: str
+
+
+_CURSOR = "\0"  #: cannot be in a line, since it cannot be in a name
+
+
+def cut(text: str) -> Cut | None:
+    """What stands at the end of `text`; None where nothing can be completed: in a comment, or in what is wrong."""
+    for mark in ("", "'", '"'):
+        parser = _Parser(text + _CURSOR + mark, batch=False)
+        try:
+            statements = parser.all()
+        except Unfinished:
+            continue
+        except BadLine:
+            return None
+        return _found(statements[-1], parser.began, mark) if statements else None
+    return None
+
+
+def _found(last: Statement, start: int, mark: str) -> Cut | None:
+    for role, raw in (("sh", last.pipe), ("sh", last.outside), ("target", last.target), ("source", last.source)):
+        if raw is not None and raw.rstrip("'\"").endswith(_CURSOR):
+            typed = raw[: raw.index(_CURSOR)]
+            if role == "sh":
+                typed = re.split(r"[\s;|&<>]", typed)[-1]
+                return Cut(last.words, -len(typed), Word(typed), "", role)
+            return Cut(last.words, start, Word(typed), mark, role)
+    if not last.words or not last.words[-1].endswith(_CURSOR):
+        return None
+    *before, word = last.words
+    pattern = word.pattern.replace(_CURSOR, "") if word.pattern is not None else None
+    return Cut(tuple(before), start, Word(word[:-1], pattern), mark, "word")
+
+
 @define(eq=False)
 class _Parser:
     text: str
     batch: bool
     at: int = 0
+    began: int = 0  #: where the last word begins
     words: list[Word] = field(factory=list)
     parts: dict[str, object] = field(factory=dict)
     done: list[Statement] = field(factory=list)
@@ -209,6 +272,7 @@ class _Parser:
 
     def _word(self) -> Word:
         literal, pattern, magic = [], [], False
+        self.began = self.at
         while self.at < len(self.text):
             char = self.text[self.at]
             if char.isspace() or _END.match(self.text, self.at):

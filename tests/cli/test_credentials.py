@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import termios
 from pathlib import Path
 
 import pytest
@@ -100,16 +103,31 @@ def test_a_source_that_gives_nothing_is_named(
     assert "pw" not in raised.value.message
 
 
-def test_no_answer_ends_the_line_of_the_question(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("typed", "answer"), [(b"s3cret\n", "s3cret"), (b"\n", ""), (b"\x04", None)])
+def test_what_is_typed_is_not_shown(
+    typed: bytes, answer: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def nobody(prompt: str, stream: object) -> str:
-        raise EOFError
+    master, slave = pty.openpty()
+    with os.fdopen(master, "r+b", buffering=0), os.fdopen(slave, "r") as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        before = termios.tcgetattr(slave)
+        asked = _asked_and_answered(monkeypatch, master, typed)
+        assert asked == answer
+        assert termios.tcgetattr(slave) == before
+    assert capsys.readouterr().err == "Password: \n"
 
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("getpass.getpass", nobody)
-    assert credentials.ask_password("Password: ") is None
-    assert capsys.readouterr().err == "\n"
+
+def _asked_and_answered(monkeypatch: pytest.MonkeyPatch, master: int, typed: bytes) -> str | None:
+    """Types when the question stands, as what was typed before it is thrown away."""
+    real = credentials._line
+
+    def line(fd: int) -> str:
+        assert not termios.tcgetattr(fd)[3] & termios.ECHO
+        os.write(master, typed)
+        return real(fd)
+
+    monkeypatch.setattr(credentials, "_line", line)
+    return credentials.ask_password("Password: ")
 
 
 def test_nothing_that_holds_a_password_shows_it(tmp_path: Path) -> None:
