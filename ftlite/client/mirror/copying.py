@@ -33,11 +33,9 @@ class Copier(Protocol):
 
     Attributes:
         parcels: what is to go as trees.
-        makes_target: the trees make the target's own directory.
     """
 
     parcels: list[Parcel]
-    makes_target: bool
 
     async def copy(self, path: str, item: Item) -> Transferred:
         """Copy one file. Raises ClientError."""
@@ -67,17 +65,12 @@ class _Fetching:
     source: RemoteSide
     target: LocalSide
     parcels: list[Parcel] = field(factory=list)
-    makes_target: bool = False
 
     def __attrs_post_init__(self) -> None:
-        whole = not self.compared.theirs.exists
-        if self.source.client.native:
-            self.parcels = [
-                parcel
-                for parcel in to_fetch(self.compared.plan, self.compared.ours, whole=whole)
-                if self.source.client.takes_whole(self.source.at(parcel.top))
-            ]
-        self.makes_target = any(not parcel.top for parcel in self.parcels)
+        client = self.source.client
+        if client.native:  # which has no tree of the login directory to give, but of what is in it
+            whole = not self.compared.theirs.exists and client.takes_whole(self.source.root)
+            self.parcels = to_fetch(self.compared.plan, self.compared.ours, whole=whole)
 
     async def copy(self, path: str, item: Item) -> Transferred:
         client = self.source.client
@@ -109,14 +102,12 @@ class _Sending:
     target: RemoteSide
     on_trust: bool
     parcels: list[Parcel] = field(factory=list)
-    makes_target: bool = False
     proves: bool | None = None
 
     def __attrs_post_init__(self) -> None:
         client = self.target.client
         if client.native:
             self.parcels = to_send(self.compared.plan, named=client.takes_whole(self.target.root))
-        self.makes_target = any(not parcel.top for parcel in self.parcels)
 
     async def copy(self, path: str, item: Item) -> Transferred:
         client = self.target.client
@@ -188,7 +179,6 @@ class _Relaying:
     source: RemoteSide
     target: RemoteSide
     parcels: list[Parcel] = field(factory=list)
-    makes_target: bool = False
 
     async def copy(self, path: str, item: Item) -> Transferred:
         return await relay(

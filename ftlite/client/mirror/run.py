@@ -139,11 +139,11 @@ class _Run:
             await each(waiting, self._one, self.parallel)
 
     async def _begin(self) -> None:
-        """What stood in the way is gone: the target's own directory, and the trees."""
-        if not self.compared.theirs.exists and not self.copies.makes_target:
-            await self.compared.target.make("", Item(Kind.DIR))
+        """What stood in the way is gone: the trees, and the target's own directory where no tree made it."""
         for parcel in self.copies.parcels:
             await self._tree(parcel)
+        if not self.compared.theirs.exists:
+            await self.compared.target.make("", Item(Kind.DIR))
 
     async def _tree(self, parcel: Parcel) -> None:
         try:
