@@ -44,7 +44,7 @@ def _pokes(server: Running, seconds: float) -> list[float]:
     """Milliseconds of each."""
     control = Control(server)
     took, until = [], time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until or len(took) < 2:  # some take longer for one
         began = time.perf_counter()
         control.poke()
         took.append((time.perf_counter() - began) * 1000)

@@ -32,19 +32,19 @@ _KEPT_SIZE = 1024
 
 def main(arguments: list[str] | None = None) -> int:
     """0 when nothing was found, 1 with the input on stderr, and in the corpus, when something was."""
-    from tests.fuzz.catalogue import ALL
-
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(ALL)}; all")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="names of the catalogue; all")
     parser.add_argument("--time", type=float, default=3600.0, metavar="SECONDS", help="for all of them together")
     parser.add_argument("--keep", action="store_true", help="put the smallest inputs that reach most into the corpus")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="for the search without atheris")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if unknown := set(given.targets) - set(ALL):
-        parser.error(f"not known: {', '.join(sorted(unknown))}")
-    if given.alone:
+    if given.alone:  # nothing of ftlite may be imported yet: atheris has to see that
         return search(given.targets[0], given.time, given.seed)
+    from tests.fuzz.catalogue import ALL
+
+    if unknown := set(given.targets) - set(ALL):
+        parser.error(f"not known: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     names = given.targets or list(ALL)
     whole = sum(ALL[name].share for name in names)
     found = [name for name in names if not _in_a_process(name, given.time * ALL[name].share / whole, given.seed)]
