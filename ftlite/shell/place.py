@@ -44,8 +44,8 @@ class Site:
 
     @property
     def name(self) -> str:
-        """For people: user and host, and the port where it is an unusual one."""
-        return server_name(self.address)
+        """For people: the name that it has in sites.toml, or user and host, and the port where it is an unusual one."""
+        return getattr(self.address, "name", "") or server_name(self.address)
 
     def path(self, word: str) -> str:
         """The absolute path that `word` means from here; what names a directory by its form keeps a '/' at the end."""

@@ -106,8 +106,9 @@ class Shell:
         if not self.sums_up:
             dialect = "native" if self.site.native else "stock"
             safety = "encrypted" if self.site.secured else "in clear"
-            before = f"; 'cd -' leads to {self.site.previous}" if self.site.previous != self.site.cwd else ""
-            voice.say(f"{self.site.name}: {dialect}, {safety}; in {self.site.cwd}{before}")
+            before = self.site.previous
+            hint = f"; 'cd -' leads to {before}" if before not in (self.site.cwd, self.site.home) else ""
+            voice.say(f"{self.site.name}: {dialect}, {safety}; in {self.site.cwd}{hint}")
 
     # running
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from ftlite import __version__
 from ftlite.cli import COMMANDS
-from tests.cli.conftest import Ftlite
+from tests.cli.conftest import Ftlite, Served
 
 SLOW = {"trio", "attr", "attrs", "rich", "humanize", "cryptography", "click", "ssl", "argon2"}
 
@@ -29,6 +30,23 @@ def test_help_imports_nothing_worth_waiting_for() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_does_without_the_loop(command: str) -> None:
     assert not imported_by(command, "--help") & {"trio", "rich", "humanize", "cryptography", "ssl", "argon2"}
+
+
+INTERACTIVE = {"asyncio", "prompt_toolkit"}
+
+
+def test_a_file_is_fetched_without_what_only_people_at_terminals_need(at: Served, home: Path) -> None:
+    (at.root / "quick").write_text("x")
+    assert not imported_by("get", at.url("quick"), "fetched") & {*INTERACTIVE, "rich"}
+    assert Path("fetched").read_text() == "x"
+
+
+def test_scripts_do_without_the_terminal(at: Served, home: Path) -> None:
+    Path("commands").write_text("pwd\nls\n")
+    for arguments in (("shell", at.url(), "-c", "pwd; ls"), ("batch", "commands", at.url())):
+        imported = imported_by(*arguments)
+        assert "trio" in imported
+        assert not imported & INTERACTIVE
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import click
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -63,9 +64,12 @@ def test_what_a_word_is(text: str, expected: Kind | None) -> None:
 def test_flags_with_what_they_do() -> None:
     want = at("get --par")
     assert want is not None
-    assert insertions("get --par", want, want.names) == [
-        Insertion("--parallel ", 5, "--parallel", "Transfers at once, with -r")
-    ]
+    (option,) = (one for one in table.find("get").params if one.name == "parallel")
+    assert isinstance(option, click.Option)
+    (found,) = insertions("get --par", want, want.names)
+    assert evolve(found, told="") == Insertion("--parallel ", 5, "--parallel")
+    assert (option.help or "").startswith(found.told)
+    assert found.told
 
 
 @pytest.mark.parametrize(
