@@ -90,7 +90,7 @@ def _broken(server: Judged) -> str:
         rows = [results[name] for results in (server.clear, server.secured) if name in results]
         row = next(row for row in rows if _sign(row) == "**no**")
         case = known[name]
-        lines.append(f"- {name} ({case.clause}): {_cell(_steady(row['remark']))}. {_cell(case.means)}")
+        lines.append(f"- {name} ({case.clause}): {_cell(_steady(row['remark'])).rstrip('.')}. {_cell(case.means)}")
     if should := server.broken("SHOULD"):
         lines.append(f"- SHOULD: {', '.join(should)}.")
     if len(lines) == 2:

@@ -41,7 +41,7 @@ def _summary(results: Mapping[Recipe, Sequence[ClientResult]]) -> str:
         broken = Counter(result.case.level for result in those if result.status is Status.FAIL)
         counted = Counter(result.status for result in those)
         lines.append(
-            f"| {recipe.shown_version() or recipe.name} | {counted[Status.PASS]} | {broken[Level.MUST]} | "
+            f"| {_plain(recipe.shown_version()) or recipe.name} | {counted[Status.PASS]} | {broken[Level.MUST]} | "
             f"{broken[Level.SHOULD]} | {counted[Status.SKIP]} |"
         )
     return "\n".join(lines)
