@@ -16,6 +16,7 @@ from conformance.registry import Case, Failed, Level, Skipped, Status, all_cases
 from conformance.wire import Target, TlsMode
 
 _LONGEST = 30.0  #: seconds for one case
+_MOST_SAID = 1000  #: characters of a remark, which may quote what a server sent
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def _judge(case: Case, target: Target) -> tuple[Status, str]:
     except Skipped as reason:
         return Status.SKIP, str(reason)
     except Failed as failure:
-        return Status.INFO if case.level is Level.MAY else Status.FAIL, str(failure)
+        return Status.INFO if case.level is Level.MAY else Status.FAIL, str(failure)[:_MOST_SAID]
     except OSError as error:
         return Status.FAIL, f"the connection failed: {error}"
     return Status.PASS, remark or ""
