@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -78,6 +80,16 @@ def test_the_search_notices_what_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path
     with pytest.raises(TimeoutError):
         command.blind("slow", seconds=60.0, seed=959)
     assert catalogue.kept("slow", CRASH) == [b"x"]
+
+
+def test_the_guided_search_imports_ftlite_itself() -> None:
+    """What was imported before atheris looks is not seen: the search would be blind and say nothing of it."""
+    code = (
+        "import sys, tests.fuzz.__main__ as command\n"
+        "command.search = lambda *_: any(name.partition('.')[0] == 'ftlite' for name in sys.modules)\n"
+        "sys.exit(command.main(['words', '--alone']))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=command.REPOSITORY, check=True)
 
 
 def test_the_search_ends_in_time(capsys: pytest.CaptureFixture[str]) -> None:
