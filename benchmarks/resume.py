@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks.native import ftlite, shell, timed, url
 from benchmarks.rows import OURS, Row, Samples, tolerated
 from benchmarks.stage import Stage
+from tests.faults.support import held, until
 from tests.peers.servers import REPOSITORY, Running, Tls
 
 
@@ -69,7 +70,7 @@ def _killed_at_half(server: Running, words: list[str], where: Path, size: int) -
             time.sleep(0.005)
         assert process.poll() is None, "it was through before it could be cut"
         process.send_signal(signal.SIGKILL)
-    time.sleep(0.5)  # until the server has seen it
+    until(lambda: held(server.pid) == 0, "that the server sees the end of the session")
 
 
 def _largest_part(where: Path) -> int:

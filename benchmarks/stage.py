@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 from attrs import define, frozen
 
 from tests.peers.certificate import Certificate, make_certificate
+from tests.peers.install import peers_directory
 from tests.peers.process import alive
-from tests.peers.servers import CONFORMANCE, Running, Tls, ftlite_server
+from tests.peers.servers import CONFORMANCE, REPOSITORY, Running, Tls, ftlite_server
 
 #: Order of columns; the last is ours.
 NAMES = ("vsftpd", "proftpd", "pureftpd", "pyftpdlib", "aioftp", "ftlite")
@@ -138,6 +140,7 @@ def watched(play: Stage, tls: Tls, found: Path) -> Iterator[Running]:
 
 def _without_places(server: Running, directory: Path) -> str:
     text = server.configuration
-    for place, name in ((server.root, "ROOT"), (server.log.parent, "WORK"), (directory, "BENCH")):
+    places = {server.root: "ROOT", server.log.parent: "WORK", directory: "BENCH", peers_directory(): "PEERS"}
+    for place, name in {**places, sys.executable: "python", server.password: "PASSWORD", REPOSITORY: "."}.items():
         text = text.replace(str(place), name)
-    return text.replace(server.password, "PASSWORD").replace(str(Path.cwd()), ".")
+    return text

@@ -38,7 +38,7 @@ class _Tool:
 
 def files(stage: Stage) -> Iterator[Row]:
     for count in (100, 1_000) if stage.quick else (100, 1_000, 10_000, 100_000):
-        tree = stage.directory / "tree"
+        tree = stage.directory / f"files{count}"
         make_tree(tree, count)
         samples = Samples()
         try:
@@ -74,7 +74,7 @@ def _counted(root: Path) -> int:
 
 def _tools(stage: Stage, tree: Path, rsync_port: int) -> dict[str, _Tool]:
     ours, peer = stage.server("ftlite", Tls.OFF), stage.server("vsftpd", Tls.OFF)
-    back, plain, name = stage.directory / "back", stage.directory / "plain", tree.name
+    back, plain, name = stage.directory / "files-back", stage.directory / "plain", tree.name
     login = ("-u", peer.user, "-p", peer.password, "-P", str(peer.port))
     hidden = subprocess.run(["rclone", "obscure", peer.password], capture_output=True, text=True, check=False).stdout
     remote = f":ftp,host={peer.host},port={peer.port},user={peer.user},pass={hidden.strip()}:{name}"

@@ -84,7 +84,7 @@ def _tell(server: Running, found: Path) -> dict[str, Any]:
 def _loads(stage: Stage, server: Running) -> dict[str, Callable[[], object]]:
     sessions = 100 if stage.quick else 2000
     count = 1_000 if stage.quick else 5_000
-    tree, back = stage.directory / "tree", stage.directory / "back"
+    tree, back = stage.directory / "watched-tree", stage.directory / "watched-back"
 
     def crowd() -> None:
         with ExitStack() as stack:
