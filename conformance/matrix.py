@@ -67,14 +67,13 @@ def clause_section() -> str:
 
 
 def _summary(servers: Sequence[Judged]) -> str:
-    lines = ["| server | version | as asked | MUST broken | SHOULD broken | MAY not done | not judged |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines = ["| server | version | as asked | MUST broken | listed | SHOULD broken | MAY not done | not judged |"]
+    lines.append("|---" * 8 + "|")
     for server in servers:
         count = Counter(_sign(row) for row in server.clear.values())
         must, should = (len(server.broken(level)) for level in ("MUST", "SHOULD"))
-        lines.append(
-            f"| {server.name} | {server.version} | {count['yes']} | {must} | {should} | {count['no']} | {count['-']} |"
-        )
+        cells = (server.name, server.version, count["yes"], must, count["listed"], should, count["no"], count["-"])
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines.append("")
     lines.append(
         f"Of {len(all_cases())} cases; the counts of broken clauses are of both kinds together, the others in clear."
