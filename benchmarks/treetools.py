@@ -88,7 +88,7 @@ def _tools(stage: Stage, tree: Path, rsync_port: int) -> dict[str, _Tool]:
         shell("ncftpget", "-R", *login, peer.host, back, f"/{name}")
 
     return {
-        "tar | tar": _Tool(lambda: tar(tree, plain / name), lambda: tar(plain / name, back), plain / name, back),
+        "tar to tar": _Tool(lambda: tar(tree, plain / name), lambda: tar(plain / name, back), plain / name, back),
         "rsync": _Tool(
             lambda: shell("rsync", "-a", f"{tree}/", f"{module}/"),
             lambda: shell("rsync", "-a", f"{module}/", f"{back}/"),
