@@ -9,13 +9,16 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from conformance.client.cases import all_cases
 from conformance.client.recipes import PLACEHOLDERS, Recipe, check, load, shipped
 from conformance.client.record import Deed
 from conformance.client.run import ClientResult, Terms, results_of
 from conformance.registry import Status
+from conformance.server import read_deviations
 
 _EXAMPLE = """
 A command is split as a shell would split it, and runs in an empty directory with a home of its own, without a shell.
@@ -44,6 +47,7 @@ def add_face(faces: Any) -> None:
         client.add_argument(f"--tls-{deed.value}", metavar="COMMAND", help=argparse.SUPPRESS)
     client.add_argument("--only", metavar="CLAUSE", help="a clause such as '959 s.4.2', an RFC, or the name of a case")
     client.add_argument("--json", metavar="FILE", type=Path, help="write the results there")
+    client.add_argument("--deviations", metavar="FILE", type=Path, help="accepted failures, lines of 'name: reason'")
     client.add_argument("--patience", metavar="S", type=float, default=4.0, help="what {patience} stands for (4)")
     client.add_argument("--limit", metavar="S", type=float, default=25.0, help="the client is killed after that (25)")
     client.add_argument("--jobs", metavar="N", type=int, default=4, help="cases at once (4)")
@@ -78,13 +82,16 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
 def main(given: argparse.Namespace) -> int:
     try:
         recipe = recipe_of(given)
+        names = {case.name for case in all_cases()}
+        accepted = read_deviations(given.deviations, names) if given.deviations else {}
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     if not recipe.installed():
         print(f"{recipe.name} is not installed here", file=sys.stderr)
         return 3
-    results = results_of(recipe, given.only, Terms(given.patience, given.limit, given.jobs))
+    judged = results_of(recipe, given.only, Terms(given.patience, given.limit, given.jobs))
+    results = [replace(result, accepted=accepted.get(result.case.name)) for result in judged]
     if not results:
         print(f"no case is named {given.only!r} or belongs to that clause", file=sys.stderr)
         return 2
@@ -102,6 +109,8 @@ def show(results: Sequence[ClientResult]) -> None:
             print(f"     {case.says}")
         if result.remark:
             print(f"     -> {result.remark}")
+        if result.accepted is not None:
+            print(f"     accepted: {result.accepted}")
     counted = Counter(result.status.value for result in results)
     broken = sum(result.counts for result in results)
     print(", ".join(f"{number} {status}" for status, number in counted.items()) + f"; {broken} MUST broken")

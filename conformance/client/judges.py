@@ -21,6 +21,8 @@ def succeeded(seen: Seen) -> None:
 def ended(seen: Seen) -> None:
     if seen.run.killed:
         raise Failed(f"did not end by itself within {seen.run.seconds:.0f} s")
+    if seen.run.exit < 0:
+        raise Failed(f"crashed: ended by signal {-seen.run.exit}")
 
 
 def whole(seen: Seen) -> None:

@@ -65,7 +65,10 @@ class Recipe:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return ""
-        return re.split(r"\n| \(| built on", done.stdout.strip() or done.stderr.strip())[0].strip().rstrip(".")
+        first = (done.stdout.strip() or done.stderr.strip()).partition("\n")[0]
+        return (
+            re.split(r" \(| built on| \| Copyright", first)[0].replace(" | Version", "").replace("\t", " ").rstrip(".")
+        )
 
 
 def load(text: str) -> Recipe:

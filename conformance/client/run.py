@@ -34,11 +34,12 @@ class ClientResult:
     remark: str
     run: Run | None = None
     partial: int | None = None  #: octets under the local name that are not the whole file
+    accepted: str | None = None  #: the reason given in the list of deviations
 
     @property
     def counts(self) -> bool:
         """Whether this result makes the run fail."""
-        return self.status is Status.FAIL and self.case.level is Level.MUST
+        return self.status is Status.FAIL and self.case.level is Level.MUST and self.accepted is None
 
     def as_json(self) -> dict[str, str | int | float | None]:
         case = self.case
@@ -46,7 +47,7 @@ class ClientResult:
             "name": case.name, "clause": case.clause, "level": case.level.value, "says": case.says,
             "deed": case.deed.value, "tls": case.tls, "status": self.status.value, "remark": self.remark,
             "exit": self.run.exit if self.run else None, "seconds": round(self.run.seconds, 2) if self.run else None,
-            "partial": self.partial,
+            "partial": self.partial, "accepted": self.accepted,
         }  # fmt: skip
 
 

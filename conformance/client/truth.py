@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.client.cases import all_cases
+from conformance.client.matrix import plain
 from conformance.client.recipes import Recipe, load
 from conformance.client.run import ClientResult, Terms, run_cases
 from conformance.registry import Status
@@ -60,9 +61,9 @@ def truths_of(recipe: Recipe, terms: Terms) -> list[ClientResult]:
 def cell(result: ClientResult) -> str:
     """One result in a few words."""
     run = result.run
-    if run is None or result.status is Status.SKIP:
-        return "-"
     left = f", leaves {result.partial}" if result.partial is not None else ""
+    if run is None or (result.status is Status.SKIP and not left):
+        return "-"
     if run.killed:
         return f"**hangs**{left}"
     if run.exit != 0:
@@ -87,7 +88,7 @@ def remarks(results: Mapping[str, Sequence[ClientResult]]) -> str:
     lines = []
     for name, those in results.items():
         bad = [result for result in those if result.status in (Status.FAIL, Status.INFO) and result.run is not None]
-        lines += [f"- {name}, {TRUTHS[result.case.name]}: {result.remark}" for result in bad]
+        lines += [f"- {name}, {TRUTHS[result.case.name]}: {plain(result.remark)}" for result in bad]
     return "\n".join(lines)
 
 
@@ -96,7 +97,7 @@ _PAGE = """# Who tells the truth?
 What clients say when a server fails, and what they leave under the file's name. Made by `make truth`: a scripted
 server (`conformance/client/`) plays each case for each client, called as `conformance/recipes/` says, one try each and
 told to bear {patience:g} s of silence. Nobody's text is read: what counts is the exit code, since that is what a script
-sees.
+sees. Seconds are from start to exit, on a machine that did other things too.
 
 - **told**: the exit code was not 0. After it the seconds, and how many octets of the {size} stand under the name.
 - **right**: exit 0, and what was asked for is done in spite of the server.

@@ -30,6 +30,16 @@ def test_a_broken_must_is_exit_1_and_told(tmp_path: Path, capsys: pytest.Capture
     assert "1 MUST broken" in capsys.readouterr().out
 
 
+def test_a_listed_deviation_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "listed"
+    listed.write_text("# known\nretr-125: old servers are not our business\n")
+    given = ["client", "--get", f"{_TINY} exact-codes {_ARGUMENTS}", "--only", "retr-125", "--deviations", str(listed)]
+    assert main(given) == 0
+    assert "accepted: old servers" in capsys.readouterr().out
+    listed.write_text("no-such-case: because\n")
+    assert main(given) == 2
+
+
 def test_a_client_that_cannot_do_the_plain_thing_passes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     main(["client", "--get", "false", "--only", "retr-550"])
     assert "skip MUST   retr-550" in capsys.readouterr().out

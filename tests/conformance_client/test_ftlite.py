@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from conformance.client.cases import all_cases
+from conformance.client.matrix import client_section
 from conformance.client.recipes import Recipe, load
 from conformance.client.record import Deed
 from conformance.client.run import ClientResult, Terms, run_case
-from conformance.client.truth import TRUTHS
+from conformance.client.truth import TRUTHS, page
 from conformance.registry import Status
 
 pytestmark = pytest.mark.timeout(600)  # the first test plays all cases; on a busy machine that takes its time
@@ -92,6 +93,16 @@ def test_half_a_file_that_nobody_can_tell(flag: str, exit_code: int, words: str,
     assert run is not None
     assert run.exit == exit_code
     assert words in run.err.decode()
+
+
+def test_the_pages_are_drawn(ours: dict[str, ClientResult]) -> None:
+    recipe = load("ftlite")
+    truths = page([recipe], {"ftlite": [ours[name] for name in TRUTHS]}, Terms())
+    assert "| half a file, then 226; SIZE tells the size | told: 7, " in truths
+    assert "nothing tells the size | **not told**: 0, " in truths
+    section = client_section({recipe: list(ours.values())})
+    assert f"| {recipe.shown_version()} | {len(ours) - 1} | 0 | 0 | 0 |" in section
+    assert "| retr-half-226-no-size | RFC 959 s.3.4.1 | MAY | no |" in section
 
 
 @pytest.mark.parametrize("name", ["retr-half-226", "stor-whole-552", "tls-self-signed"])

@@ -167,7 +167,7 @@ case(
 
 case(
     "type-image-get",
-    "RFC 959 s.3.1.1",
+    "RFC 959 s.3.1.1.1",
     MUST,
     GET,
     succeeded,
@@ -177,7 +177,7 @@ case(
 )
 case(
     "type-image-put",
-    "RFC 959 s.3.1.1",
+    "RFC 959 s.3.1.1.1",
     MUST,
     PUT,
     succeeded,
@@ -195,7 +195,7 @@ def _stays_ascii(session: Session, argument: bytes) -> None:
 
 case(
     "type-image-refused",
-    "RFC 959 s.3.1.1",
+    "RFC 959 s.3.1.1.1",
     MUST,
     GET,
     truthful,
@@ -204,7 +204,7 @@ case(
 )
 case(
     "type-image-refused-put",
-    "RFC 959 s.3.1.1",
+    "RFC 959 s.3.1.1.1",
     MUST,
     PUT,
     truthful,

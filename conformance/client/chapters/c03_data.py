@@ -96,7 +96,7 @@ case(
 )
 case(
     "ipv6",
-    "RFC 2428 s.1",
+    "RFC 2428 s.3",
     SHOULD,
     GET,
     succeeded,

@@ -39,7 +39,7 @@ def _in_order(seen: Seen) -> None:
 
 case(
     "resume",
-    "RFC 3659 s.5",
+    "RFC 3659 s.5.3",
     MUST,
     Deed.RESUME,
     _with_rest(succeeded),

@@ -92,6 +92,7 @@ for name, path, what in (
     ("crlf", "x\r\nDELE file.bin", "CR LF and a command"),
     ("lf", "x\nDELE file.bin", "LF and a command"),
     ("cr", "x\ry.bin", "a bare CR"),
+    ("nul", "x\0y.bin", "a NUL, which a URL can say"),
 ):
     for deed in (GET, PUT):
         case(
@@ -110,7 +111,7 @@ for name, path, what in (
 for name, home in (("quotes", b'/odd "dir"'), ("plain", b"/home/tester")):
     case(
         f"login-directory-{name}",
-        "RFC 959 Appendix II" if name == "quotes" else "RFC 1738 s.3.2.2",
+        "RFC 959 app.II PWD" if name == "quotes" else "RFC 1738 s.3.2.2",
         MUST,
         GET,
         succeeded,
@@ -130,7 +131,7 @@ case(
 )
 case(
     "pwd-unquoted",
-    "RFC 959 Appendix II",
+    "RFC 959 app.II PWD",
     SHOULD,
     GET,
     succeeded,

@@ -64,7 +64,7 @@ case(
 )
 case(
     "list-without-mlsd",
-    "RFC 3659 s.7",
+    "RFC 959 s.4.1.3",
     MUST,
     LIST,
     names_told,
@@ -243,7 +243,7 @@ case(
 )
 case(
     "tree-without-mlsd",
-    "RFC 3659 s.7",
+    "RFC 959 s.4.1.3",
     MUST,
     TREE,
     succeeded,
@@ -385,4 +385,15 @@ case(
     _terminal,
     lying(Entry(b"\x1b[2Jname.bin", "file", 5)),
     "A listed name holds an escape sequence of terminals. A client that prints it lets a server write on the screen.",
+)
+
+
+case(
+    "tree-endless",
+    "RFC 3659 s.7.2",
+    SHOULD,
+    TREE,
+    ended,
+    Script(entries=lambda path: [Entry(b"again", "dir")]),
+    "Every directory holds another one, for ever. A client without a limit fills the disk with directories.",
 )

@@ -46,7 +46,7 @@ def _ended_well(seen: Seen) -> None:
 for deed in (GET, PUT, LIST):
     case(
         f"tls-{deed.value}",
-        "RFC 4217 s.4",
+        "RFC 4217 s.4.1",
         MUST,
         deed,
         _protected,
@@ -64,7 +64,7 @@ case(
 )
 case(
     "tls-1.2",
-    "RFC 4217 s.4",
+    "RFC 4217 s.4.1",
     MUST,
     GET,
     _protected,
@@ -100,7 +100,7 @@ case(
 )
 case(
     "tls-session-reused",
-    "RFC 4217 s.10",
+    "RFC 4217 s.10.4",
     MAY,
     GET,
     _resumed,
@@ -114,7 +114,7 @@ for name, reply in (("502", b"502 No TLS.\r\n"), ("534", b"534 Policy.\r\n"), ("
     for deed in (GET, PUT):
         case(
             f"tls-auth-{name}-{deed.value}",
-            "RFC 4217 s.4",
+            "RFC 4217 s.4.1",
             MUST,
             deed,
             nothing_in_clear,
@@ -124,7 +124,7 @@ for name, reply in (("502", b"502 No TLS.\r\n"), ("534", b"534 Policy.\r\n"), ("
         )
 case(
     "tls-not-offered",
-    "RFC 4217 s.4",
+    "RFC 4217 s.4.1",
     MUST,
     GET,
     nothing_in_clear,
@@ -146,7 +146,7 @@ def _logged_in_already(session: Session, _: bytes) -> None:
 
 case(
     "tls-no-handshake",
-    "RFC 4217 s.4",
+    "RFC 4217 s.4.1",
     MUST,
     GET,
     nothing_in_clear,
@@ -155,7 +155,7 @@ case(
 )
 case(
     "tls-stripped-by-230",
-    "RFC 4217 s.4",
+    "RFC 4217 s.4.1",
     MUST,
     GET,
     nothing_in_clear,
@@ -176,7 +176,7 @@ for name, why in (
 ):
     case(
         f"tls-{name}",
-        "RFC 4217 s.10" if name != "other-name" else "RFC 2818 s.3.1",
+        "RFC 4217 s.15.1.1" if name != "other-name" else "RFC 9525 s.6",
         MUST,
         GET,
         no_login,
@@ -185,7 +185,7 @@ for name, why in (
     )
 case(
     "tls-data-other-certificate",
-    "RFC 4217 s.10",
+    "RFC 4217 s.15.1.1",
     SHOULD,
     GET,
     refused,
@@ -318,7 +318,7 @@ def _nobody(session: Session, _: bytes) -> None:
 
 case(
     "tls-injected",
-    "RFC 4217 s.4",
+    "RFC 4217 s.15",
     MUST,
     GET,
     lambda seen: _fooled(seen),
@@ -348,7 +348,7 @@ def _data_tls_fails(session: Session, content: bytes) -> None:
 
 case(
     "tls-data-alert",
-    "RFC 4217 s.9",
+    "RFC 4217 s.7",
     MUST,
     GET,
     refused,
@@ -359,7 +359,7 @@ case(
 
 case(
     "tls-certificate-changed",
-    "RFC 4217 s.10",
+    "RFC 4217 s.15.1.1",
     MUST,
     Deed.TRUST,
     no_login,
