@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, field
 
+from ftlite.cli import exits
 from ftlite.cli.exits import CliError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Job:
         number: 0 until it is first sent to the background: what is waited for needs no name.
         background: nobody waits for it; set also when it is sent there (Ctrl-Z).
         hands_over: a program has the terminal, and gets what is typed.
+        producing: what a program behind ``|`` reads is being made; cancelling it leaves the program alone.
         waiting: it is queued and has not begun.
         voice: who speaks for it, once its words are understood.
         connections: how many it may use at once.
@@ -39,6 +41,7 @@ class Job:
     background: trio.Event = field(factory=trio.Event)
     code: int | None = None
     hands_over: bool = False
+    producing: trio.CancelScope | None = None
     waiting: bool = False
     voice: Voice | None = None
     connections: int = 1
@@ -47,7 +50,8 @@ class Job:
     def state(self) -> str:
         """For people, in a word or two."""
         if self.code is not None:
-            return "done" if self.code == 0 else f"failed ({self.code})"
+            known = {exits.OK: "done", exits.INTERRUPTED: "interrupted"}
+            return known.get(self.code, f"failed ({self.code})")
         return "queued" if self.waiting else "running"
 
 

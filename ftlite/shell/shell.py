@@ -7,8 +7,8 @@ row of the table (table.py) or, behind ``!``, a program. The shell waits for a j
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -178,13 +178,13 @@ class Shell:
         if job is None:
             return False
         if not job.hands_over:
-            job.scope.cancel()
+            (job.producing or job.scope).cancel()
         return True
 
     def suspend(self) -> None:
         """Ctrl-Z: let it go on in the background."""
         job = self.foreground
-        if job is not None and not job.hands_over:
+        if job is not None and not job.hands_over and job.producing is None:
             if job.voice is not None:
                 job.voice.foreground = False
                 if job.voice.hide_bars is not None:
@@ -200,7 +200,8 @@ class Shell:
                     code = await self._statement(job, statement)
             if job.scope.cancelled_caught:
                 code = exits.INTERRUPTED
-                self.say(f"{job.text}: interrupted")
+                if not job.background.is_set():
+                    self.say(f"{job.text}: interrupted")
         except Exception as error:
             code = self.complain(error)
         finally:
@@ -230,11 +231,25 @@ class Shell:
                 remarks=not statement.silent,
                 foreground=not job.background.is_set(),
             )
-            try:
-                codes.append(await self.command(job, here, words))
-            except BrokenPipeError:  # whoever reads the output has enough
-                codes.append(exits.OK)
+            with self._producing(job, statement, codes):
+                try:
+                    codes.append(await self.command(job, here, words))
+                except BrokenPipeError:  # whoever reads the output has enough
+                    codes.append(exits.OK)
         return codes[0] or codes[-1]
+
+    @contextmanager
+    def _producing(self, job: Job, statement: Statement, codes: list[int]) -> Iterator[None]:
+        """Before everybody's eyes a program behind ``|`` may have the terminal, as a pager has: Ctrl-C ends what it
+        reads, as it has heard of it itself, and from then on it has the keyboard."""
+        if statement.pipe is None or job.background.is_set():
+            yield
+            return
+        with trio.CancelScope() as job.producing:
+            yield
+        if job.producing.cancelled_caught:
+            codes.append(exits.INTERRUPTED)
+        job.producing, job.hands_over = None, True
 
     async def command(self, job: Job, here: Here, words: list[str]) -> int:
         """Run the one command that `words` are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,7 @@ def test_jobs_and_the_keys_for_them(served: Served, home: Path) -> None:
         terminal.press("ctrl-d")
         terminal.see("a job runs in the background; once more ends it")
         terminal.line("kill %1")
+        terminal.see(r"^\[1\] get big\.iso four\.iso .*: interrupted$")
         terminal.prompt(r"tls\]>$")
         terminal.line("!sleep 0.01; exit 5")
         terminal.prompt()
@@ -250,8 +252,24 @@ def test_a_question_can_be_broken_off(served: Served, home: Path) -> None:
         terminal.prompt("^ftlite>$")
         terminal.line("pwd")
         terminal.see("no server is open")
+        terminal.prompt()
         terminal.press("ctrl-d")
         assert terminal.ends() == 2
+
+
+def test_a_program_behind_a_pipe_has_the_keyboard(served: Served, home: Path) -> None:
+    with shell(served, home, columns=140) as terminal:
+        terminal.prompt()
+        ask = "read y </dev/tty || read y </dev/tty"
+        terminal.line(f"ls | (trap 'echo heard' INT; cat >/dev/null; echo ready; {ask}; echo got $y)")
+        terminal.see("^ready$")
+        terminal.press("ctrl-c")
+        terminal.see("^(.C)?heard$")
+        terminal.type("what was typed\r")
+        terminal.see("^got what was typed$")
+        terminal.prompt()
+        terminal.process.send_signal(signal.SIGHUP)
+        assert terminal.ends() == 143
 
 
 def test_where_nothing_answers_there_is_no_shell(home: Path, unused_port: int) -> None:
