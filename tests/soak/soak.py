@@ -20,7 +20,8 @@ from tests.soak.contents import check_file, check_tree, make_file
 from tests.soak.life import Life, living
 
 _CLIENTS = 5
-_GROWTH_MIB = 24.0  #: that the server may have gained in its last life; what is cached is bounded
+_WARM_UP = 4.0  #: seconds at least
+_GROWTH_MIB = 32.0  #: that the server may have gained in its last life; what is cached is bounded
 Say = Callable[[str], None]
 
 
@@ -49,7 +50,7 @@ def soak(place: Path, seconds: float, seed: int, say: Say = lambda text: None) -
         life.kill()
         life.start()
         with _at_work(life, relay, place, chance, report):
-            _chaos(life, relay, chance, seconds * 0.15, report, kills=False)
+            _chaos(life, relay, chance, max(_WARM_UP, seconds * 0.15), report, kills=False)
         base = life.holds()
         with _at_work(life, relay, place, chance, report):
             _chaos(life, relay, chance, seconds * 0.25, report, kills=False)

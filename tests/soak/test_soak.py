@@ -32,7 +32,7 @@ def test_contents_tell_whether_they_are_whole(tmp_path: Path) -> None:
 @pytest.mark.timeout(240)
 def test_a_short_soak() -> None:
     with tempfile.TemporaryDirectory(prefix="ftlite-soak-") as place:
-        report = soak(Path(place), 12.0, 959)
+        report = soak(Path(place), 10.0, 959)
     assert not report.wrong, report.wrong
     assert report.looks
     assert any(name.startswith("ftlite put native: well") for name in report.done), report.done
