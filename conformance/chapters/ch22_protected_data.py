@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 
 from conformance.chapters.checks import want, want_alive, want_class
 from conformance.chapters.secured import NAME, SECRET, cut, gone, opened, protected
@@ -123,6 +124,25 @@ def close_notify_listing(target: Target) -> None:
         want_done(upload(wire, f"STOR {NAME}", b"x"), "STOR over TLS")
         if not download(wire, "LIST").clean:
             raise Failed("the listing ended without close_notify")
+
+
+@case(
+    "data-tls-close-notify-upload",
+    "RFC 8446 s.6.1",
+    Level.MUST,
+    "At the end of an upload the server ends its own side with close_notify, too.",
+    "A client that waits for it, as some libraries do, takes an upload that arrived for a broken one.",
+)
+def close_notify_upload(target: Target) -> None:
+    with protected(target) as wire, gone(wire), transfer(wire, f"STOR {NAME}") as moving:
+        moving.data.send(SECRET)
+        assert isinstance(moving.data.socket, ssl.SSLSocket)
+        moving.data.socket.settimeout(wire.seconds())
+        try:
+            moving.data.socket.unwrap().close()
+        except OSError as error:
+            raise Failed(f"no close_notify comes back: {error}") from error
+        want(wire.reply(), (226, 250), "STOR over TLS")
 
 
 @case(
