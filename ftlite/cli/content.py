@@ -11,7 +11,8 @@ from attrs import define
 from ftlite.cli import report
 from ftlite.cli.digests import ALGORITHMS, checksum_line
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options, client_flags, flag
+from ftlite.cli.flags import client_flags, flag
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.streams import to_stdout
 from ftlite.cli.targets import below, is_directory, wanting_a_file

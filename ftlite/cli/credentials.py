@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from ftlite.cli import places
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import PASSWORD, Options
+from ftlite.cli.options import PASSWORD, Options
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve, fields
 
 from ftlite.cli import places
-from ftlite.cli.flags import PASSWORD, Options
+from ftlite.cli.options import PASSWORD, Options
 
 #: Flags that answer the same question: whoever answers it last, answers it alone.
 _QUESTIONS = (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options, client_flags
+from ftlite.cli.flags import client_flags
+from ftlite.cli.options import Options
 from ftlite.cli.servers import options_at, settings
 from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.voice import Voice

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.protocol.native.patterns import Filter, Pattern
 
 Wanted = Callable[[str, bool], bool]

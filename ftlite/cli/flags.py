@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import field, fields, frozen
+from attrs import fields
 from click.core import ParameterSource
 
+from ftlite.cli.defaults import with_config
+from ftlite.cli.options import Options
 from ftlite.cli.surroundings import here
 from ftlite.config.units import parse_duration, parse_rate
 
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
-PASSWORD = "FTLITE_PASSWORD"  # noqa: S105  the name of a variable
 
 
 def duration(value: Any) -> float:
@@ -53,50 +54,6 @@ def flag(prefix: str, *names: str, **settings: Any) -> Callable[[F], F]:
 
 
 _client = functools.partial(flag, "FTLITE")
-
-
-@frozen
-class Options:
-    """What the client flags said. A command that does not declare a flag sees its default."""
-
-    quiet: bool = False
-    verbose: int = 0
-    json: bool = False
-    port: int | None = None
-    tls: str = "required"
-    cacert: Path | None = None
-    pin: str | None = None
-    accept_new: bool = False
-    password_file: Path | None = None
-    password_command: str | None = None
-    netrc_file: Path | None = None
-    keyring: bool = False
-    proxy: str | None = field(default=None, repr=False)  # it may hold a password
-    connect_timeout: float = 15.0
-    stall_timeout: float = 60.0
-    max_time: float | None = None
-    retries: int = 3
-    recursive: bool = False
-    dry_run: bool = False
-    resume: bool = False
-    parallel: int = 1
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    files_from: Path | None = None
-    from0: bool = False
-    limit_rate: int = 0
-    require: str | None = None
-    dialect: str | None = None
-    digest: str = "sha256"
-    #: the fields that argv or the environment gave
-    settled: frozenset[str] = field(default=frozenset(), repr=False, eq=False)
-
-    @property
-    def connecting(self) -> tuple[object, ...]:
-        """What is settled when a connection is made, and cannot change for a command on it."""
-        return (self.port, self.tls, self.cacert, self.pin, self.accept_new, self.password_file, self.password_command,
-                self.netrc_file, self.keyring, self.proxy, self.connect_timeout, self.stall_timeout, self.dialect)
-
 
 
 def _without_password(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -167,8 +124,6 @@ def client_flags(*extra: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
         @functools.wraps(function)
         def gathered(**given: Any) -> Any:
-            from ftlite.cli.defaults import with_config
-
             place = here().settings
             source = click.get_current_context().get_parameter_source
             declared = [name for name in names if name in given]

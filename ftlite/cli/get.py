@@ -11,7 +11,8 @@ import click
 from ftlite.cli import report
 from ftlite.cli.exits import CliError
 from ftlite.cli.filters import meant
-from ftlite.cli.flags import TRANSFER, Options, client_flags, duration, flag
+from ftlite.cli.flags import TRANSFER, client_flags, duration, flag
+from ftlite.cli.options import Options
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.streams import to_stdout

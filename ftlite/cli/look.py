@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftlite.cli.flags import Options, client_flags
+from ftlite.cli.flags import client_flags
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.targets import below, is_directory
 from ftlite.protocol.entries import Entry, Kind

@@ -12,8 +12,9 @@ from attrs import evolve, frozen
 
 from ftlite.cli import report
 from ftlite.cli.filters import meant
-from ftlite.cli.flags import CHOOSING, Options, client_flags, flag
+from ftlite.cli.flags import CHOOSING, client_flags, flag
 from ftlite.cli.look import utc
+from ftlite.cli.options import Options
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.surroundings import here

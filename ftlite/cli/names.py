@@ -9,7 +9,8 @@ import click
 
 from ftlite.cli import report
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options, client_flags, flag
+from ftlite.cli.flags import client_flags, flag
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, voice_for
 from ftlite.cli.surroundings import Pattern
 from ftlite.cli.targets import base_name, below, is_directory

@@ -18,7 +18,8 @@ from ftlite.cli import report
 from ftlite.cli.digests import hash_file, parse_expected
 from ftlite.cli.exits import CliError
 from ftlite.cli.filters import Wanted, meant
-from ftlite.cli.flags import TRANSFER, Options, client_flags, flag
+from ftlite.cli.flags import TRANSFER, client_flags, flag
+from ftlite.cli.options import Options
 from ftlite.cli.progress import Bars
 from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.streams import from_stdin

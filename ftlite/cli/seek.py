@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftlite.cli.flags import Options, client_flags, duration
+from ftlite.cli.flags import client_flags, duration
 from ftlite.cli.look import entry_facts
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.targets import below, is_directory
 from ftlite.config.units import parse_size

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ftlite.cli import places
 from ftlite.cli.asking import on_terminal
 from ftlite.cli.credentials import Login, find_login
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.cli.proxies import proxy_for
 from ftlite.cli.voice import Voice
 

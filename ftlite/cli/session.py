@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ftlite.cli import exits
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.cli.run import started
 from ftlite.cli.servers import Logins, Servers, options_at
 from ftlite.cli.surroundings import Pattern, address_of, addresses_of, here

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from ftlite.cli import places
 from ftlite.cli.defaults import laid_over
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.errors import ClientError
 

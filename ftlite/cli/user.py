@@ -16,7 +16,8 @@ from attrs import evolve
 from ftlite.cli import places
 from ftlite.cli.credentials import ask_password, password_from_file
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import FILE, PASSWORD, flag
+from ftlite.cli.flags import FILE, flag
+from ftlite.cli.options import PASSWORD
 from ftlite.protocol.text import printable
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ftlite.cli.flags import Options, client_flags, duration, flag
+from ftlite.cli.flags import client_flags, duration, flag
 from ftlite.cli.look import utc
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.targets import is_directory
 

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from ftlite.cli.flags import Options, client_flags, typed_flags
+from ftlite.cli.flags import client_flags, typed_flags
+from ftlite.cli.options import Options
 from ftlite.cli.session import voice_for
 
 _FLAGS = ("parallel", "limit_rate", "require", "digest")

@@ -10,7 +10,8 @@ import trio
 from attrs import evolve
 
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options, client_flags, typed_flags
+from ftlite.cli.flags import client_flags, typed_flags
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, perform, voice_for
 from ftlite.cli.targets import is_directory
 from ftlite.cli.voice import Voice

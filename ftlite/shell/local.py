@@ -15,7 +15,8 @@ import trio
 from ftlite.cli import places
 from ftlite.cli.digests import hash_file
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options, client_flags
+from ftlite.cli.flags import client_flags
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, voice_for
 from ftlite.cli.targets import base_name
 from ftlite.cli.voice import Voice

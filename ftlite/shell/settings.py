@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options, client_flags, every_extra
+from ftlite.cli.flags import client_flags, every_extra
+from ftlite.cli.options import Options
 from ftlite.cli.session import Done
 from ftlite.cli.voice import Voice
 from ftlite.shell import table

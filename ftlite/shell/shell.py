@@ -18,7 +18,7 @@ from attrs import evolve
 
 from ftlite.cli import exits
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.cli.run import parse_command
 from ftlite.cli.servers import Servers
 from ftlite.cli.session import Action, carry_out

@@ -11,7 +11,7 @@ import trio
 
 from ftlite.cli import exits
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.cli.run import started
 from ftlite.cli.servers import Logins, Servers
 from ftlite.cli.tally import Tally

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from ftlite.cli import COMMANDS
-from ftlite.cli.flags import TRANSFER, Options, client_flags
+from ftlite.cli.flags import TRANSFER, client_flags
+from ftlite.cli.options import Options
 
 #: Flags that mean something only together with what is typed beside them.
 TYPED_ONLY = {

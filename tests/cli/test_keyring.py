@@ -12,7 +12,7 @@ import pytest
 
 from ftlite.cli.credentials import find_login
 from ftlite.cli.exits import CliError
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from tests.cli.conftest import Ftlite, Served
 from tests.cli.memory_keyring import Kept
 

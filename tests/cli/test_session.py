@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.cli.servers import Logins, Servers
 from ftlite.cli.session import Action, Session, Work, carry_out
 from ftlite.cli.voice import Voice

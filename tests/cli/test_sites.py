@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.cli.session import address_of
 from ftlite.cli.sites import SiteAddress, options_at
 from tests.cli.conftest import Ftlite, Served, clean_environment

@@ -11,7 +11,7 @@ from attrs import fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftlite.cli.flags import Options
+from ftlite.cli.options import Options
 from ftlite.config.client import Defaults, Site, defaults_from
 from ftlite.config.errors import ConfigError
 from ftlite.config.sites import Sites
