@@ -27,7 +27,7 @@ def _probe(options: Options) -> int:
 
 _ON_OFF = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
 #: What is said for each command, and would harm if it held for all.
-_NEVER = frozenset({"recursive", "dry_run", "resume", "include", "exclude"})
+_NEVER = frozenset({"recursive", "dry_run", "resume", "include", "exclude", "files_from", "from0"})
 
 
 def flags() -> dict[str, click.Option]:

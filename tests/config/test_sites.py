@@ -201,7 +201,7 @@ def test_edits_do_what_they_say_and_nothing_else(
 def test_every_flag_of_a_connection_can_be_written_down() -> None:
     flags = {each.name for each in fields(Options)} - {"settled"}
     written = {each.name for each in fields(Defaults)}
-    assert flags - written == {"recursive", "dry_run"}  # what turns every rm into rm -r is better typed
+    assert flags - written == {"recursive", "dry_run", "files_from", "from0"}  # said for each command, or never
     assert written <= flags
     assert {each.name for each in fields(Site)} - {"address", "local"} == written - {
         "max_time", "quiet", "verbose", "json", "resume", "include", "exclude",
