@@ -23,7 +23,7 @@ def jobs() -> Done:
 
     async def work(shell: Shell, voice: Voice) -> None:
         for job in shell.jobs:
-            voice.line(f"[{job.number}] {job.state:<10} {job.text}{_progress(job)}")
+            voice.line(f"[{job.number}] {job.state:<11} {job.text}{_progress(job)}")
 
     return action("jobs", work)
 
