@@ -26,18 +26,31 @@ class Bars:
         self._shown = voice.shows_progress if shown is None else shown
         self._progress: Any = None
         self._names: list[str] = []
+        self._draws: dict[str, Step] = {}
 
     def __enter__(self) -> Bars:
+        self._voice.show_bars = self._show
         if self._shown:
-            self._progress = _make()
-            self._progress.start()
-            self._voice.hide_bars = self._hide
+            self._show()
         return self
+
+    def _show(self) -> None:
+        """Draw from now on, whatever moves already."""
+        if self._progress is not None:
+            return
+        self._progress = _make()
+        self._progress.start()
+        self._voice.hide_bars = self._hide
+        for name in self._names:
+            done, total = self._voice.under_way.get(name, (0, None))
+            if total is None or done < total:
+                self._draws[name] = self._bar(self._progress, name)
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._hide()
+        self._voice.show_bars = None
         for name in self._names:
             self._voice.under_way.pop(name, None)
 
@@ -45,6 +58,7 @@ class Bars:
         """Draw no more; what moves goes on."""
         progress, self._progress = self._progress, None
         if progress is not None:
+            self._draws.clear()
             progress.stop()
             self._voice.hide_bars = None
 
@@ -52,19 +66,19 @@ class Bars:
         """A callback ``(bytes done, bytes in total or None)`` that moves a bar called `name`."""
         under_way = self._voice.under_way
         self._names.append(name)
-        draw = self._bar(name)
+        if self._progress is not None:
+            self._draws[name] = self._bar(self._progress, name)
 
         def step(done: int, total: int | None) -> None:
             under_way[name] = (done, total)
-            if self._progress is not None and draw is not None:
+            draw = self._draws.get(name)
+            if draw is not None:
                 draw(done, total)
 
         return step
 
-    def _bar(self, name: str) -> Step | None:
-        progress = self._progress
-        if progress is None:
-            return None
+    @staticmethod
+    def _bar(progress: Any, name: str) -> Step:
         task = progress.add_task(printable(name), total=None)
         (bar,) = (one for one in progress.tasks if one.id == task)
 

@@ -53,6 +53,7 @@ class Voice:
         self.json = json_lines
         self.tally = Tally()
         self.hide_bars: Callable[[], None] | None = None  #: takes the bars off the terminal, while there are any
+        self.show_bars: Callable[[], None] | None = None  #: puts them there, while something moves
         self.under_way: dict[str, tuple[int, int | None]] = {}  #: what moves now: bytes so far, and in total
 
     @property

@@ -160,7 +160,7 @@ def _argument(
         return _argument(evolve(at, words=tuple(map(Word, words[first:]))), words[first:], settings)
     if awaiting is not None:
         return _value(awaiting, at, "", at.typed)
-    if at.typed.startswith("-") and at.typed != "-" and not only_names:
+    if at.typed.startswith("-") and not only_names:
         flag, equals, value = at.typed.partition("=")
         if equals:
             return _value(options[flag], at, f"{flag}=", value) if flag in options else None

@@ -46,6 +46,13 @@ class Job:
     voice: Voice | None = None
     connections: int = 1
 
+    def look_on(self) -> None:
+        """Somebody looks on again: bars may be drawn."""
+        if self.voice is not None:
+            self.voice.foreground = True
+            if self.voice.show_bars is not None and self.voice.shows_progress:
+                self.voice.show_bars()
+
     @property
     def state(self) -> str:
         """For people, in a word or two."""

@@ -49,6 +49,7 @@ def fg(job: str | None) -> Done:
         found = shell.jobs.find(job)
         if found.code is None:
             voice.say(found.text)
+            found.look_on()
             await shell.watch(found)
 
     return action("fg", work)

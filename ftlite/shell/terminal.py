@@ -32,6 +32,7 @@ class Terminal:
         self.stopped = 0
         self._keyboard: Keyboard | Plain | None = None
         self._interrupted: object | None = None
+        self._marked = False  #: a program heard of Ctrl-C, and the cursor may be behind the mark of that
         self._lines = Lines(places.history_file())
         self._directories = Directories(places.directories_file())
         self._modes = _modes()
@@ -87,8 +88,11 @@ class Terminal:
             if line is not None and not line.strip():
                 continue
             if line is not None:
+                self._marked = False
                 code = await shell.run(line)
                 names.changed()
+                if self._marked and code == exits.INTERRUPTED:
+                    sys.stderr.write("\n")
             if self.stopped:
                 return self.stopped
             if line is not None and shell.leaving is None:
@@ -151,6 +155,7 @@ class Terminal:
             if not shell.interrupt() and self._keyboard is not None:
                 self._keyboard.interrupt()
             self._interrupted = None
+            self._marked = job is not None and job.hands_over
         elif self._interrupted is not job:
             self._interrupted = job
             shell.say(f"{job.text}: is being ended; Ctrl-C once more leaves it behind, Ctrl-\\ ends ftlite at once")

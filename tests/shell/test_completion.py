@@ -43,7 +43,7 @@ def offered(text: str, *names: str | Name) -> list[str]:
         ("ls\nge", Kind.COMMAND), ("get ", Kind.REMOTE), ("get a ", Kind.LOCAL), ("get a b ", None),
         ("get -r ", Kind.REMOTE), ("get --limit-rate 2M ", Kind.REMOTE), ("get --limit-rate ", None),
         ("get -P 4 ", Kind.REMOTE), ("get -rP ", None), ("get -P4 ", Kind.REMOTE), ("get --", Kind.FLAG),
-        ("get -- -", Kind.REMOTE), ("put ", Kind.LOCAL), ("cat a b ", Kind.REMOTE), ("cd ", Kind.REMOTE_DIRECTORY),
+        ("get -", Kind.FLAG), ("get -- -", Kind.REMOTE), ("put ", Kind.LOCAL), ("cat a b ", Kind.REMOTE), ("cd ", Kind.REMOTE_DIRECTORY),
         ("lcd ", Kind.LOCAL_DIRECTORY), ("open ", Kind.SITE), ("fg ", Kind.JOB), ("kill %1 ", Kind.JOB),
         ("set ", Kind.SETTING), ("unset ", Kind.SETTING), ("set tls ", Kind.CHOICE), ("set json ", Kind.CHOICE),
         ("set limit-rate ", None), ("get --tls=", Kind.CHOICE), ("get --tls ", Kind.CHOICE), ("debug ", Kind.CHOICE),

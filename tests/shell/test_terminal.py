@@ -153,6 +153,7 @@ def test_jobs_and_the_keys_for_them(served: Served, home: Path) -> None:
         terminal.prompt("1 job>$")
         terminal.line("fg %2")
         terminal.see("^get big.iso two.iso")
+        terminal.see(r"^big\.iso +\S.*/6\.0 MB")  # the bar is there again
         terminal.press("ctrl-c")
         terminal.see("two.iso .*: interrupted")
         terminal.prompt(r"tls\]>$")
