@@ -104,10 +104,10 @@ def ask_password(prompt: str) -> str | None:
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     hidden = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
     try:
-        termios.tcsetattr(fd, termios.TCSAFLUSH, hidden)
+        termios.tcsetattr(fd, termios.TCSAFLUSH, hidden)  # before it asks: who answers at once must not be shown
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
         line = _line(fd)
     finally:
         termios.tcsetattr(fd, termios.TCSAFLUSH, before)

@@ -10,7 +10,7 @@ from ftlite.shell import table
 from ftlite.shell.completion import Insertion, Kind, Name, Wanted, insertions, wanted
 from ftlite.shell.errors import BadLine
 from ftlite.shell.settings import flags
-from ftlite.shell.words import cut, parse
+from ftlite.shell.words import cut, parse, unfinished
 
 ALIASES = {"wheels": "get --parallel 4", "fetch": "get"}
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
@@ -43,7 +43,8 @@ def offered(text: str, *names: str | Name) -> list[str]:
         ("ls\nge", Kind.COMMAND), ("get ", Kind.REMOTE), ("get a ", Kind.LOCAL), ("get a b ", None),
         ("get -r ", Kind.REMOTE), ("get --limit-rate 2M ", Kind.REMOTE), ("get --limit-rate ", None),
         ("get -P 4 ", Kind.REMOTE), ("get -rP ", None), ("get -P4 ", Kind.REMOTE), ("get --", Kind.FLAG),
-        ("get -", Kind.FLAG), ("get -- -", Kind.REMOTE), ("put ", Kind.LOCAL), ("cat a b ", Kind.REMOTE), ("cd ", Kind.REMOTE_DIRECTORY),
+        ("get -", Kind.FLAG), ("get -- -", Kind.REMOTE),
+        ("put ", Kind.LOCAL), ("cat a b ", Kind.REMOTE), ("cd ", Kind.REMOTE_DIRECTORY),
         ("lcd ", Kind.LOCAL_DIRECTORY), ("open ", Kind.SITE), ("fg ", Kind.JOB), ("kill %1 ", Kind.JOB),
         ("set ", Kind.SETTING), ("unset ", Kind.SETTING), ("set tls ", Kind.CHOICE), ("set json ", Kind.CHOICE),
         ("set limit-rate ", None), ("get --tls=", Kind.CHOICE), ("get --tls ", Kind.CHOICE), ("debug ", Kind.CHOICE),
@@ -115,7 +116,8 @@ def test_what_is_inserted_means_the_name(name: str, typed: int, mark: str, direc
     if name.startswith(".") and not begun.startswith("."):
         return
     (line,) = offered(text, Name(name, directory=directory))
-    if directory and line.count(mark or "\0") % 2:
+    if unfinished(line):  # a directory's quotation stays open for what is in it
+        assert directory
         line += mark
     (statement,) = parse(line)
     word = statement.words[1].removeprefix("./")

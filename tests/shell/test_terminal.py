@@ -212,13 +212,15 @@ def test_the_size_changes_and_lines_go_on(served: Served, home: Path) -> None:
         assert terminal.ends() == 0
 
 
-def test_it_connects_again_where_it_was(tmp_path: Path, home: Path) -> None:
+@pytest.mark.parametrize("dialect", ["native", "stock"])
+def test_it_connects_again_where_it_was(tmp_path: Path, home: Path, dialect: str) -> None:
     server = start(tmp_path / "server-home")
     (server.root / "inner").mkdir()
     (server.root / "inner/x").write_text("x\n")
     port = str(server.port)
     env = {**clean_environment(home), "LANG": "C.UTF-8"}
-    with Terminal(ftlite(server.url("inner"), "--pin", server.fact("pin") or ""), home, env) as terminal:
+    words = [server.url("inner"), "--pin", server.fact("pin") or "", "--dialect", dialect]
+    with Terminal(ftlite(*words), home, env) as terminal:
         terminal.see("Password for ftlite@127.0.0.1:$")
         terminal.type((server.fact("password") or "") + "\r")
         terminal.prompt("/inner ")
