@@ -108,6 +108,7 @@ EVENTS: dict[str, tuple[str, dict[str, Field], dict[str, Field]]] = {
          "round_trip": _TEXT, "running": _TEXT},
         {},
     ),
+    "text": ("a line of what has no event of its own: pwd, jobs, set, help, quote and their like", {"text": _TEXT}, {}),
     "warning": ("something did not fail and should be known", {"message": _MESSAGE}, {}),
     "error": (
         "something failed",

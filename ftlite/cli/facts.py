@@ -14,7 +14,7 @@ from ftlite.cli.flags import client_flags
 from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
 from ftlite.cli.targets import below, is_directory
-from ftlite.protocol.entries import Entry
+from ftlite.protocol.entries import Entry, Kind
 
 if TYPE_CHECKING:
     from ftlite.client.address import Address
@@ -54,12 +54,15 @@ def changed(mode: str, now: int, directory: bool) -> int:
     return now & 0o777
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("bits", type=mode, metavar="MODE")
 @click.argument("address", nargs=-1, required=True)
 @client_flags("recursive")
 def chmod(options: Options, bits: str, address: tuple[str, ...]) -> Done:
-    """Give the names at ADDRESS the permissions MODE: 755, or changes such as u+x,go-w."""
+    """Give the names at ADDRESS the permissions MODE: 755, or changes such as u+x,go-w; a-x, not -x.
+
+    With -r also everything below, but not what links there lead to.
+    """
     sources = addresses_of(address)
     voice = voice_for("chmod", options)
 
@@ -80,14 +83,21 @@ def chmod(options: Options, bits: str, address: tuple[str, ...]) -> Done:
         voice.event("changed", path=path, mode=f"{new:04o}")
         voice.detail(f"{path}: {new:04o}")
 
+    async def below_it(session: Session, source: Address) -> None:
+        client = await session.client(source)
+        if not is_directory(await client.stat(source.path)):
+            return
+        async for inner, entry in client.walk(source.path):
+            if entry.kind is not Kind.LINK:
+                path = below(source.path, inner)
+                await session.attempt(one(session, source, path, entry), path=path)
+
     async def work(session: Session) -> None:
         async for source in session.each(sources):
+            failed = len(voice.tally.failures)
             await session.attempt(one(session, source, source.path, None), path=source.path)
-            if options.recursive:
-                client = await session.client(source)
-                async for inner, entry in client.walk(source.path):
-                    path = below(source.path, inner)
-                    await session.attempt(one(session, source, path, entry), path=path)
+            if options.recursive and len(voice.tally.failures) == failed:
+                await session.attempt(below_it(session, source), path=source.path)
 
     return perform(options, voice, sources, work)
 

@@ -50,6 +50,7 @@ def get(
     (asked,) = addresses_of([address])
     place = here().local(local or ".")
     voice = voice_for("get", options)
+    names: dict[str, Address] = {}
     if local == STDIO:
         _check_stream(options)
 
@@ -62,10 +63,14 @@ def get(
                 result = await to_stdout(client, source.path, voice)
             report.transferred(voice, result, path=source.path, loud=False)
             return
+        _own_name(names, source)
         await _get_one(session, client, source, place, replace=replace, merge=merge)
 
     async def work(session: Session) -> None:
-        async for source in session.each([asked]):
+        found = [source async for source in session.each([asked])]
+        if len(found) > 1 and local != STDIO and not place.is_dir():
+            raise CliError("USAGE", f"{place} is no directory, so it cannot receive the {len(found)} that match")
+        for source in found:
             await session.attempt(one(session, source), path=source.path)
 
     return perform(options, voice, [asked], work)
@@ -79,11 +84,13 @@ def mget(options: Options, address: tuple[str, ...], into: str) -> Done:
     """Fetch everything at the ADDRESSes, each under its own name, into the working directory."""
     sources = addresses_of(address)
     place = here().local(into)
+    names: dict[str, Address] = {}
     voice = voice_for("mget", options)
     if not place.is_dir():
         raise click.UsageError(f"--into {into}: there is no such directory; make it first")
 
     async def one(session: Session, source: Address) -> None:
+        _own_name(names, source)
         client = await session.client(source)
         await _get_one(session, client, source, place, replace=False, merge=False)
 
@@ -92,6 +99,13 @@ def mget(options: Options, address: tuple[str, ...], into: str) -> Done:
             await session.attempt(one(session, source), path=source.path)
 
     return perform(options, voice, sources, work)
+
+
+def _own_name(names: dict[str, Address], source: Address) -> None:
+    """Note in `names` that `source` is fetched under its own name. CliError EXISTS when another one was before."""
+    other = names.setdefault(base_name(source.path), source)
+    if other != source:
+        raise CliError("EXISTS", f"{source.path}: {other.path} has the same name; fetch one of them under another name")
 
 
 def _check_stream(options: Options) -> None:

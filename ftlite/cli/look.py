@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat as modes
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -52,7 +51,7 @@ async def _list(session: Session, source: Address, long: bool, human: bool) -> N
         elif long:
             rows.append(_long(entry, path or entry.name, human))
         else:
-            slash = "/" if is_directory(entry) and sys.stdout.isatty() else ""
+            slash = "/" if is_directory(entry) and voice.out.isatty() else ""
             voice.line(f"{path or entry.name}{slash}")
     for line in _aligned(rows):
         voice.line(line)

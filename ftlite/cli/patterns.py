@@ -14,7 +14,7 @@ from attrs import evolve
 
 from ftlite.cli.exits import CliError
 from ftlite.cli.targets import below, is_directory
-from ftlite.protocol.entries import Kind
+from ftlite.protocol.entries import Entry, Kind
 
 if TYPE_CHECKING:
     from ftlite.client import Client
@@ -40,36 +40,40 @@ def unescape(pattern: str) -> str:
 
 
 async def matches(client: Client, at: Address) -> AsyncIterator[Address]:
-    """The addresses of the names that ``at.path`` matches, sorted directory by directory.
+    """The addresses of the names that ``at.path`` matches, sorted directory by directory. With a '/' at its end it
+    matches directories alone.
 
     Raises:
         CliError: NOT_FOUND: there are none.
         ClientError: as `Client.list` raises it, but a directory that cannot be listed matches nothing below it.
     """
     found = False
-    async for path in _expand(client, "/" if at.path.startswith("/") else "", at.path.strip("/").split("/")):
-        found = True
-        yield evolve(at, path=path)
+    directories = at.path.endswith("/")
+    async for path, entry in _expand(client, "/" if at.path.startswith("/") else "", at.path.strip("/").split("/")):
+        if not directories or is_directory(entry):
+            found = True
+            yield evolve(at, path=path)
     if not found:
         raise CliError("NOT_FOUND", f"{unescape(at.path)}: no name matches; quote it if it is a name of its own")
 
 
-async def _expand(client: Client, base: str, parts: list[str]) -> AsyncIterator[str]:
+async def _expand(client: Client, base: str, parts: list[str]) -> AsyncIterator[tuple[str, Entry]]:
     from ftlite.client import ClientError, Outcome
 
     part, rest = parts[0], parts[1:]
     if not has_magic(part):
         literal = below(base, unescape(part))
         if not rest:
-            if await _exists(client, literal):
-                yield literal
+            entry = await _found(client, literal)
+            if entry is not None:
+                yield literal, entry
         else:
-            async for path in _expand(client, literal, rest):
-                yield path
+            async for match in _expand(client, literal, rest):
+                yield match
         return
     if part == "**" and rest:
-        async for path in _expand(client, base, rest):
-            yield path
+        async for match in _expand(client, base, rest):
+            yield match
     try:
         entries = await client.list(base)
     except ClientError as error:
@@ -82,15 +86,15 @@ async def _expand(client: Client, base: str, parts: list[str]) -> AsyncIterator[
         inner = below(base, entry.name)
         if part == "**":
             if is_directory(entry):
-                async for path in _expand(client, inner, parts):
-                    yield path
+                async for match in _expand(client, inner, parts):
+                    yield match
             if not rest:
-                yield inner
+                yield inner, entry
         elif not rest:
-            yield inner
+            yield inner, entry
         elif is_directory(entry) or entry.kind is Kind.LINK:
-            async for path in _expand(client, inner, rest):
-                yield path
+            async for match in _expand(client, inner, rest):
+                yield match
 
 
 def _fits(name: str, part: str) -> bool:
@@ -99,13 +103,12 @@ def _fits(name: str, part: str) -> bool:
     return part == "**" or fnmatch.fnmatchcase(name, part)
 
 
-async def _exists(client: Client, path: str) -> bool:
+async def _found(client: Client, path: str) -> Entry | None:
     from ftlite.client import ClientError, Outcome
 
     try:
-        await client.stat(path)
+        return await client.stat(path)
     except ClientError as error:
         if error.outcome in (Outcome.NOT_FOUND, Outcome.DENIED, Outcome.OTHER):
-            return False
+            return None
         raise
-    return True

@@ -151,7 +151,13 @@ def _sources(options: Options, local: Sequence[str], target: Address, terms: Ter
         if not base_name(target.path) or target.path.endswith("/"):
             raise click.UsageError("stdin has no name; write the file's name into the address")
         return [Source(Path(STDIO), STDIO, stream=True)]
-    return [_source(text, options.recursive) for text in local]
+    sources = [_source(text, options.recursive) for text in local]
+    names: dict[str, Source] = {}
+    for source in sources:
+        other = names.setdefault(source.name, source)
+        if not os.path.samefile(other.path, source.path):
+            raise click.UsageError(f"{other.path} and {source.path} have the same name; put one under another name")
+    return sources
 
 
 def _source(text: str, recursive: bool) -> Source:

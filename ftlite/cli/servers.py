@@ -78,6 +78,13 @@ class Servers:
         self._leaving.set()
         return await self._stack.__aexit__(*details)  # type: ignore[arg-type]
 
+    async def know(self, address: Address, options: Options, voice: Voice) -> None:
+        """Find out how to log in there, in a worker, unless that is known. CliError as `find_login`."""
+        import trio
+
+        if not self.logins.knows(address, options):
+            await trio.to_thread.run_sync(self.logins.know, address, options, voice)
+
     async def client(
         self,
         address: Address,

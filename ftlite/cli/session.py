@@ -98,13 +98,10 @@ async def carry_out(action: Action, servers: Servers) -> int:
     Raises:
         BrokenPipeError: whoever read the output is gone.
     """
-    import trio
-
     voice, options = action.voice, action.options
     try:
         for address in action.addresses:
-            if not servers.logins.knows(address, options):
-                await trio.to_thread.run_sync(servers.logins.know, address, options, voice)
+            await servers.know(address, options, voice)
         await _work(action, servers)
     except Exception as error:
         _failed(voice, error)

@@ -44,11 +44,11 @@ class Tally:
             self._least(verified)
 
     def absorb(self, other: Tally) -> None:
-        """Add what another one counted."""
+        """Add what another one counted; the failure of a job that was waited for is counted where it happened."""
         self.done += other.done
         self.files += other.files
         self.moved += other.moved
-        self.failures += other.failures
+        self.failures += [failure for failure in other.failures if failure[0].outcome != "job"]
         if other.verified is not None:
             self._least(other.verified)
 

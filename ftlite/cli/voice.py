@@ -100,8 +100,10 @@ class Voice:
 
     # What was asked for, on stdout.
     def line(self, text: str) -> None:
-        """One line of data; exact in a pipe, escaped on a terminal. Not for --json."""
-        if self.out.isatty():
+        """One line of data; exact in a pipe, escaped on a terminal, an event where JSON is wanted."""
+        if self.json:
+            self.event("text", text=text)
+        elif self.out.isatty():
             self.out.write(printable(text) + "\n")
         else:
             self.data(encode(text) + b"\n")

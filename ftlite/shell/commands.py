@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from typing import TextIO
 
 import click
 
@@ -34,7 +36,7 @@ def shell(options: Options, address: str | None, commands: str | None) -> int:
 
         return run_shell(voice, Terminal(), address, options, settings)
     if commands is None:
-        return run_shell(voice, Script(sys.stdin, "stdin", options.max_time), address, options, settings)
+        return run_shell(voice, Script(_stdin(), "stdin", options.max_time), address, options, settings)
     return run_shell(voice, Script(commands, "-c", options.max_time), address, options, settings)
 
 
@@ -53,7 +55,7 @@ def batch(options: Options, file: str, address: str) -> int:
     voice = voice_for("batch", options)
     settings = typed_flags(options)
     if file == "-":
-        return run_shell(voice, Script(sys.stdin, "stdin", options.max_time), address, options, settings)
+        return run_shell(voice, Script(_stdin(), "stdin", options.max_time), address, options, settings)
     try:
         stream = open(file, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  closed below
     except OSError as error:
@@ -61,3 +63,10 @@ def batch(options: Options, file: str, address: str) -> int:
         return voice.close()
     with stream:
         return run_shell(voice, Script(stream, file, options.max_time), address, options, settings)
+
+
+def _stdin() -> TextIO:
+    """stdin, in which names that are no UTF-8 keep their bytes, as in a file of commands."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+    return sys.stdin

@@ -21,7 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "hash": ("hash -r rel > SHA256SUMS",),
     "wait": ("wait rel/1.5 --timeout 10m && get -r rel/1.5", "wait %1", "wait"),
     "set": ("set limit-rate 2M", "set json on", "set"),
-    "alias": ("alias ll ls -l", "alias wheels get '*.whl'"),
+    "alias": ("alias ll ls -l", "alias wheels get *.whl"),
     "queue": ("queue get one.iso", "queue get two.iso", "queue -P 2"),
     "quote": ("quote STAT", "quote MDTM /rel/1.4"),
     "open": ("open ftp://ann@build7/rel", "open build7:rel --tls optional"),

@@ -43,7 +43,9 @@ def open_site(shell: Shell) -> Site:
 
 async def client_of(shell: Shell, voice: Voice) -> Client:
     """The client of the site that is open, connected again if need be. CliError, ClientError."""
-    return await shell.servers.client(open_site(shell).address, shell.options, voice)
+    address, options = open_site(shell).address, shell.options
+    await shell.servers.know(address, options, voice)  # not known yet under terms that were set since
+    return await shell.servers.client(address, options, voice)
 
 
 #: For commands that take words as they are, flags and all.

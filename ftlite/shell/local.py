@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import trio
 
-from ftlite.cli import places
+from ftlite.cli import places, report
 from ftlite.cli.digests import hash_file
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import client_flags
 from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, voice_for
-from ftlite.cli.targets import base_name
+from ftlite.cli.targets import base_name, wanting_a_file
 from ftlite.cli.voice import Voice
 from ftlite.client import Client
 from ftlite.client.errors import ClientError, Outcome
@@ -67,6 +67,8 @@ def lmkdir(local: tuple[str, ...], parents: bool) -> Done:
 @client_flags()
 def more(options: Options, address: tuple[str, ...]) -> Done:
     """Show the files at ADDRESS page by page, through $PAGER, or less where it is."""
+    if options.json:
+        raise click.UsageError("--json does not go with more: stdout carries the files; use get --json")
     sources = addresses_of(address)
     shell = standing().shell
     voice = voice_for("more", options)
@@ -74,7 +76,7 @@ def more(options: Options, address: tuple[str, ...]) -> Done:
     async def all_of(session: Session, write: Callable[[memoryview], object]) -> None:
         async for source in session.each(sources):
             client = await session.client(source)
-            await session.attempt(_show(client, source.path, write), path=source.path)
+            await session.attempt(_show(voice, client, source.path, write), path=source.path)
 
     async def work(session: Session) -> None:
         if not voice.out.isatty():
@@ -88,8 +90,10 @@ def more(options: Options, address: tuple[str, ...]) -> Done:
     return perform(options, voice, sources, work)
 
 
-async def _show(client: Client, path: str, write: Callable[[memoryview], object]) -> None:
-    await client.get_stream(path, write)
+async def _show(voice: Voice, client: Client, path: str, write: Callable[[memoryview], object]) -> None:
+    async with wanting_a_file(client, path, "more shows files"):
+        result = await client.get_stream(path, write)
+    report.transferred(voice, result, path=path, loud=False)
 
 
 @click.command()

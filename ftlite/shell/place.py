@@ -7,6 +7,7 @@ import os
 import posixpath
 from collections import ChainMap
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -68,25 +69,22 @@ def server_name(address: Address) -> str:
 class Here(Surroundings):
     """What a command that is given in `shell` sees."""
 
-    def __init__(
-        self,
-        shell: Shell,
-        *,
-        out: TextIO | None = None,
-        stdin: BinaryIO | None = None,
-        remarks: bool = True,
-        foreground: bool = True,
-    ) -> None:
+    def __init__(self, shell: Shell) -> None:
         self.shell = shell
-        self.site = shell.site
+        # Neither `cd` nor `lcd` may lead astray what was begun, or queued, before.
+        self.site = evolve(shell.site) if shell.site is not None else None
         self.stands = shell.site is not None
         self.settings = ChainMap(dict(shell.site.settings) if shell.site else {}, dict(shell.settings))
-        self.out = out
-        self.stdin = stdin
-        self.remarks = remarks
-        self.foreground = foreground
         self.sums_up = not shell.sums_up
-        self._directory = os.getcwd()  # `lcd` must not lead astray what was begun before
+        self._directory = os.getcwd()
+
+    def with_streams(
+        self, *, out: TextIO | None, stdin: BinaryIO | None, remarks: bool, foreground: bool
+    ) -> Here:
+        """The same, with other streams; see `Surroundings`."""
+        there = copy(self)
+        there.out, there.stdin, there.remarks, there.foreground = out, stdin, remarks, foreground
+        return there
 
     def address(self, word: str) -> Address:
         if isinstance(word, Word) and word.pattern is not None:
@@ -103,18 +101,25 @@ class Here(Surroundings):
         for word in words:
             if isinstance(word, Word) and word.pattern is not None and self.site is not None and "://" not in word:
                 where = evolve(self.site, cwd=escape(self.site.cwd), home=escape(self.site.home))
-                found.append(Pattern(evolve(self.site.address, path=where.path(word.pattern).rstrip("/"))))
+                found.append(Pattern(evolve(self.site.address, path=where.path(word.pattern))))
             else:
                 found.append(self._address(word))
         return found
 
     def local(self, word: str) -> Path:
+        if isinstance(word, Word) and word.pattern is not None:
+            names = self.locals([word])
+            if len(names) > 1:
+                raise CliError("USAGE", f"{word}: one name is wanted here, and {len(names)} match")
+            return Path(names[0])
         return Path(os.path.join(self._directory, os.path.expanduser(word) if word.startswith("~") else word))
 
     def locals(self, words: Sequence[str]) -> list[str]:
         found: list[str] = []
         for word in words:
             if word == "-":
+                if self.stdin is None and self.shell.reads_stdin:
+                    raise CliError("USAGE", "the commands come from stdin, so '-' needs '< FILE'")
                 found.append(word)
             elif isinstance(word, Word) and word.pattern is not None:
                 names = sorted(glob.glob(str(self.local(word.pattern)), recursive=True))

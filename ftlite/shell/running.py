@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import click
 import trio
 
-from ftlite.cli.exits import Told
+from ftlite.cli.exits import CliError, Told
 from ftlite.cli.run import parse_command
 from ftlite.cli.session import Done
 from ftlite.cli.voice import Voice
 from ftlite.cli.wait import wait as published
 from ftlite.shell.inside import RAW, Words, action, standing
 from ftlite.shell.jobs import Job
+from ftlite.shell.place import Here
 from ftlite.shell.shell import Shell
 
 
@@ -44,8 +45,10 @@ def _progress(job: Job) -> str:
 @click.argument("job", required=False)
 def fg(job: str | None) -> Done:
     """Wait for JOB (%1 or 1), or the newest in the background, before one's eyes: Ctrl-C then ends it."""
+    place = standing()
 
     async def work(shell: Shell, voice: Voice) -> None:
+        _in_front(place, "fg")
         found = shell.jobs.find(job)
         if found.code is None:
             voice.say(found.text)
@@ -82,6 +85,8 @@ def queue(command: tuple[str, ...], parallel: int | None) -> Done:
         if parallel is not None:
             shell.jobs.queue.total_tokens = parallel
         if command:
+            if place.out is not None or place.stdin is not None:
+                raise CliError("USAGE", "what is queued cannot be redirected; write '&' behind such a command instead")
             shell.enqueue(place, list(command))
         elif parallel is None:
             for job in shell.jobs.background():
@@ -101,10 +106,17 @@ def wait(words: tuple[str, ...]) -> Done:
         return done
 
     async def work(shell: Shell, voice: Voice) -> None:
+        _in_front(place, "wait")
         for job in await wait_for_jobs(shell, words):
             voice.tally.failures.append((Told("it failed", "job", job.code or 0), job.text))
 
     return action("wait", work)
+
+
+def _in_front(place: Here, name: str) -> None:
+    """A job that waits for jobs might wait for itself. CliError USAGE."""
+    if not place.foreground:
+        raise CliError("USAGE", f"{name} waits for jobs, and is none itself: leave out '&' or 'queue'")
 
 
 async def wait_for_jobs(shell: Shell, words: Sequence[str] = ()) -> list[Job]:

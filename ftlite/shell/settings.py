@@ -15,7 +15,7 @@ from ftlite.cli.voice import Voice
 from ftlite.shell import table
 from ftlite.shell.inside import RAW, Words, action
 from ftlite.shell.shell import Shell
-from ftlite.shell.words import parse, quote
+from ftlite.shell.words import parse, quote, spelled
 
 
 @click.command()
@@ -121,7 +121,7 @@ def debug(state: str) -> Done:
 @click.argument("name", required=False)
 @click.argument("line", nargs=-1, type=Words)
 def alias(name: str | None, line: tuple[str, ...]) -> Done:
-    """Let NAME stand for LINE: 'alias wheels get "*.whl"'. What is typed behind it follows. Without NAME, list them."""
+    """Let NAME stand for LINE: 'alias wheels get *.whl'. What is typed behind it follows. Without NAME, list them."""
 
     async def work(shell: Shell, voice: Voice) -> None:
         if name is None:
@@ -130,7 +130,7 @@ def alias(name: str | None, line: tuple[str, ...]) -> Done:
             return
         if not line:
             raise CliError("USAGE", f"say what {name} is to stand for; 'unalias {name}' forgets it")
-        text = line[0] if len(line) == 1 else " ".join(quote(word) for word in line)
+        text = line[0] if len(line) == 1 else " ".join(spelled(word) for word in line)
         statements = parse(text)
         if len(statements) != 1 or not statements[0].words or statements[0].pipe or statements[0].target:
             raise CliError("USAGE", f"{name} can stand for the beginning of one command only, not for {text!r}")

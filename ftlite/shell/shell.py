@@ -7,9 +7,11 @@ row of the table (table.py) or, behind ``!``, a program. The shell waits for a j
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -52,6 +54,7 @@ class Shell:
         lines: what was typed, oldest first, for `history`.
         local_before: where ``lcd -`` leads.
         directories: where one stood on each server, where that is remembered.
+        reads_stdin: the commands come from there, so it is for nobody else.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Shell:
         self.lines: Callable[[], list[str]] = list
         self.local_before: str | None = None
         self.directories: Directories | None = None
+        self.reads_stdin = False
         self.foreground: Job | None = None
         self._nursery = nursery
         servers.in_use = self._connections
@@ -130,8 +134,7 @@ class Shell:
             code = await self._one(statement)
             if self.leaving is not None:
                 return self.leaving
-            rescued = index + 1 < len(statements) and statements[index + 1].when is When.OR
-            if code and stops and not rescued:
+            if code and stops and not _rescued(statements[index + 1 :]):
                 break
         return code
 
@@ -139,7 +142,7 @@ class Shell:
         job = Job(statement.text)
         if statement.background:
             self.jobs.to_background(job)
-        self._nursery.start_soon(self._job, job, statement)
+        self._nursery.start_soon(self._job, job, statement, Here(self))
         if statement.background:
             self.say(f"[{job.number}] {job.text}")
             return 0
@@ -169,7 +172,8 @@ class Shell:
         """Run the command `words`, given at `place`, in the background when its turn comes."""
         job = Job(" ".join(quote(word) for word in words), waiting=True)
         self.jobs.to_background(job)
-        self._nursery.start_soon(self._job, job, Statement(job.text, tuple(words), background=True))  # type: ignore[arg-type]
+        statement = Statement(job.text, tuple(words), background=True)  # type: ignore[arg-type]
+        self._nursery.start_soon(self._job, job, statement, place)
         self.say(f"[{job.number}] {job.text}: queued")
 
     def interrupt(self) -> bool:
@@ -191,13 +195,13 @@ class Shell:
                     job.voice.hide_bars()
             self.jobs.to_background(job)
 
-    async def _job(self, job: Job, statement: Statement) -> None:
-        """The task of a job. Whatever fails in it is told, and becomes its exit code."""
+    async def _job(self, job: Job, statement: Statement, here: Here) -> None:
+        """The task of a job that was given `here`. Whatever fails in it is told, and becomes its exit code."""
         code = exits.CODES["OTHER"]
         try:
             with job.scope:
                 async with self._turn(job):
-                    code = await self._statement(job, statement)
+                    code = await self._statement(job, statement, here)
             if job.scope.cancelled_caught:
                 code = exits.INTERRUPTED
                 if not job.background.is_set():
@@ -219,13 +223,12 @@ class Shell:
             job.waiting = False
             yield
 
-    async def _statement(self, job: Job, statement: Statement) -> int:
+    async def _statement(self, job: Job, statement: Statement, here: Here) -> int:
         if statement.outside is not None:
             return await self.outside(statement.outside, job)
         words = self._expanded(list(statement.words))
-        async with self._streams(statement) as (out, stdin, codes):
-            here = Here(
-                self,
+        async with self._streams(statement, here) as (out, stdin, codes):
+            here = here.with_streams(
                 out=output(out) if out is not None else None,
                 stdin=stdin,
                 remarks=not statement.silent,
@@ -234,8 +237,10 @@ class Shell:
             with self._producing(job, statement, codes):
                 try:
                     codes.append(await self.command(job, here, words))
-                except BrokenPipeError:  # whoever reads the output has enough
-                    codes.append(exits.OK)
+                except BrokenPipeError:
+                    if out is None:
+                        raise
+                    codes.append(exits.OK)  # whoever reads the output has enough
         return codes[0] or codes[-1]
 
     @contextmanager
@@ -279,10 +284,11 @@ class Shell:
         return words
 
     @asynccontextmanager
-    async def _streams(self, statement: Statement) -> AsyncIterator[tuple[Outlet | None, Any, list[int]]]:
+    async def _streams(
+        self, statement: Statement, here: Here
+    ) -> AsyncIterator[tuple[Outlet | None, Any, list[int]]]:
         """What the command writes to and reads from, where that is not the shell's; a list that takes its exit code,
         and that of the program behind it."""
-        here = Here(self)
         stdin = None
         if statement.source is not None:
             stdin = await trio.to_thread.run_sync(partial(open, here.local(statement.source), "rb"))
@@ -315,7 +321,7 @@ class Shell:
         try:
             yield outlet, codes
             await trio.to_thread.run_sync(outlet.finish, abandon_on_cancel=True)
-            codes.append(await process.wait())
+            codes.append(_as_sh(await process.wait()))
         finally:
             await _end(process)
 
@@ -343,11 +349,11 @@ class Shell:
         """Run a program of sh with the shell's own streams and keyboard; its exit code."""
         job.hands_over = True
         try:
-            done = await trio.run_process(_sh(command), stdin=None, check=False)
+            stdin = subprocess.DEVNULL if self.reads_stdin else None
+            done = await trio.run_process(_sh(command), stdin=stdin, check=False)
         finally:
             job.hands_over = False
-        code = done.returncode
-        return code if code >= 0 else 128 - code
+        return _as_sh(done.returncode)
 
     def _connections(self) -> int:
         """How many connections may be in use at once by what runs."""
@@ -379,8 +385,14 @@ class Shell:
     @property
     def options(self) -> Options:
         """What the settings come to."""
-        settled = {**self.settings, **(self.site.settings if self.site else {})}
-        return evolve(self._options, max_time=None, **{name: settled[name] for name in settled if name != "max_time"})
+        held = {**self.settings, **(self.site.settings if self.site else {}), "max_time": None}
+        return evolve(self._options, **held, settled=self._options.settled | held.keys())
+
+
+def _rescued(following: Sequence[Statement]) -> bool:
+    """Whether one of the statements that depend on what failed just now is for that case."""
+    depending = takewhile(lambda statement: statement.when is not When.ALWAYS, following)
+    return any(statement.when is When.OR for statement in depending)
 
 
 async def _first(event: trio.Event, scope: trio.CancelScope) -> None:
@@ -391,6 +403,11 @@ async def _first(event: trio.Event, scope: trio.CancelScope) -> None:
 def _sh(command: str) -> list[str]:
     """What runs a line of sh. Ctrl-Z is not for it: nobody here could wake it up again."""
     return ["/bin/sh", "-c", f"trap '' TSTP\n{command}"]
+
+
+def _as_sh(code: int) -> int:
+    """The exit code that sh makes of `code`, which is negative for a signal."""
+    return code if code >= 0 else 128 - code
 
 
 async def _end(process: trio.Process) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 from typing import Any, Protocol, TextIO
 
 import trio
@@ -95,6 +96,7 @@ class Script:
 
     async def furnish(self, shell: Shell) -> None:
         """Nothing is remembered from one script to the next."""
+        shell.reads_stdin = self._source is sys.stdin
 
     async def run(self, shell: Shell) -> int:
         """Run them all; the exit code."""

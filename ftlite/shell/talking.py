@@ -17,7 +17,8 @@ from ftlite.shell.shell import Shell
 
 #: Verbs that would take the session away from under the shell, or open what only a transfer may.
 _OURS = frozenset({"USER", "PASS", "ACCT", "REIN", "QUIT", "AUTH", "PROT", "PBSZ", "OPTS", "CWD", "CDUP", "XCWD",
-                   "XCUP", "REST", "RNFR", "PASV", "EPSV", "PORT", "EPRT"})  # fmt: skip
+                   "XCUP", "REST", "RNFR", "PASV", "EPSV", "PORT", "EPRT", "TYPE", "MODE", "STRU", "ALLO", "ABOR",
+                   "CCC", "HOST", "LANG"})  # fmt: skip
 
 
 @click.command(context_settings=RAW)
@@ -81,9 +82,10 @@ def status() -> Done:
             "round trip": f"{way:.1f} ms",
             "running": f"{len(shell.jobs.background())} in the background",
         }
-        for key, value in rows.items():
-            voice.line(f"{key + ':':<12} {value}")
         if voice.json:
             voice.event("status", **{key.replace(" ", "_"): value for key, value in rows.items()})
+            return
+        for key, value in rows.items():
+            voice.line(f"{key + ':':<12} {value}")
 
     return action("status", work)

@@ -4,7 +4,8 @@
     first; second && only-if-it-went-well || if-it-did-not &   # & : in the background
     ls | grep x > local-file ; cat f >> more ; put - name < local-file ; !uname -a
 
-Behind ``|`` and ``!`` stands what sh is to run, as it is: to the next ``;``, ``&`` or ``||``, or the line's end.
+Behind ``|`` and ``!`` stands what sh is to run, as it is: behind ``|`` to the next ``;``, ``&`` or ``||``, behind ``!``
+to the line's end.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def parse(text: str, *, batch: bool = False) -> list[Statement]:
         Unfinished: it ends within quotes or behind a backslash.
         BadLine: something is missing or stands in the wrong place.
     """
+    if "\0" in text:
+        raise BadLine("there is a NUL in the line")
     return _Parser(text, batch).all()
 
 
@@ -162,6 +165,14 @@ def _found(last: Statement, start: int, mark: str) -> Cut | None:
     return Cut(tuple(before), start, Word(word[:-1], pattern), mark, "word")
 
 
+def spelled(word: str) -> str:
+    """`word` as it may be written, a pattern as a pattern."""
+    if not isinstance(word, Word) or word.pattern is None:
+        return quote(word)
+    parts = re.findall(r"\[([*?[])\]|([*?[])|([^*?[]+)", word.pattern)
+    return "".join(magic or quote(escaped or literal) for escaped, magic, literal in parts)
+
+
 @define(eq=False)
 class _Parser:
     text: str
@@ -224,6 +235,8 @@ class _Parser:
         self._begin({"&&": When.AND, "||": When.OR}.get(operator, When.ALWAYS))
 
     def _redirect(self, operator: str) -> None:
+        if re.search(r"(?:^|\s)\d+\Z", self.text[self.start : self.at]):
+            raise BadLine(f"a number right before '{operator}': stdin and stdout alone can be redirected")
         self.at += 1
         append = operator == ">" and self.text.startswith(">", self.at)
         self.at += append

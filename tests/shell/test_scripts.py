@@ -180,7 +180,7 @@ def test_settings_hold_for_what_follows_and_what_is_typed_wins(script: Script, a
     files(at, spot, a="a")
     said = script("set json on; set; stat a; set json off; unset json; pwd")
     (shown, entry, plain) = (line for line in said.out.splitlines() if not line.startswith('{"event": "summary"'))
-    assert shown == "json on"
+    assert json.loads(shown)["text"] == "json on"
     assert json.loads(entry)["path"] == f"/{spot}/a"
     assert plain == f"/{spot}"
 
