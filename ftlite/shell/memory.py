@@ -52,7 +52,7 @@ class Lines:
     """What was typed, oldest first. `load` and `add` block; `add` is for one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lines: list[str] = []
         self._written = 0
         self.fault: OSError | None = None  #: why the file does not hold what was typed
@@ -60,7 +60,7 @@ class Lines:
     def load(self) -> None:
         """Read what earlier shells kept. Without a file, or where it cannot be read, there is nothing."""
         try:
-            with open(self._path, "rb") as file:
+            with open(self.path, "rb") as file:
                 if os.fstat(file.fileno()).st_mode & 0o077:
                     os.fchmod(file.fileno(), 0o600)
                 self._lines = [_read(line) for line in file.read().splitlines() if line]
@@ -86,9 +86,9 @@ class Lines:
             return False
         self._lines.append(line)
         try:
-            with locked(self._path):
+            with locked(self.path):
                 if self._written >= 2 * _LINES:
-                    write_whole(self._path, "".join(f"{_written(one)}\n" for one in self._lines[-_LINES:]))
+                    write_whole(self.path, "".join(f"{_written(one)}\n" for one in self._lines[-_LINES:]))
                     self._written = min(len(self._lines), _LINES)
                 else:
                     self._append(line)
@@ -98,7 +98,7 @@ class Lines:
 
     def _append(self, line: str) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._path, flags, 0o600)
+        descriptor = os.open(self.path, flags, 0o600)
         try:
             os.write(descriptor, encode(f"{_written(line)}\n"))
         finally:

@@ -32,6 +32,7 @@ class Terminal:
         self.stopped = 0
         self._keyboard: Keyboard | Plain | None = None
         self._interrupted: object | None = None
+        self._told = False
         self._marked = False  #: a program heard of Ctrl-C, and the cursor may be behind the mark of that
         self._lines = Lines(places.history_file())
         self._directories = Directories(places.directories_file())
@@ -88,6 +89,7 @@ class Terminal:
             if line is not None and not line.strip():
                 continue
             if line is not None:
+                self._tell_of_history(shell)
                 self._marked = False
                 code = await shell.run(line)
                 names.changed()
@@ -104,6 +106,13 @@ class Terminal:
             shell.leaving, warned = None, True
             them = "it" if len(left) == 1 else "them"
             shell.say(f"{_count(len(left))} in the background; once more ends {them}, 'jobs' lists, 'wait' waits")
+
+    def _tell_of_history(self, shell: Shell) -> None:
+        """Once, if what is typed is not kept."""
+        fault, self._lines.fault = self._lines.fault, None
+        if fault is not None and not self._told:
+            self._told = True
+            shell.say(f"{self._lines.path}: {(fault.strerror or str(fault)).lower()}; what is typed is not kept")
 
     async def _read(self, keyboard: Keyboard | Plain) -> str | None:
         """A line, in a worker that is told when nobody wants it any more. Interrupted."""

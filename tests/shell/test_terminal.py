@@ -275,6 +275,21 @@ def test_a_program_behind_a_pipe_has_the_keyboard(served: Served, home: Path) ->
         assert terminal.ends() == 143
 
 
+def test_a_history_that_cannot_be_kept_is_told_once(home: Path) -> None:
+    (home / "state").write_text("a file")
+    with Terminal(ftlite("shell"), home, {**clean_environment(home), "LANG": "C.UTF-8"}, 200) as terminal:
+        terminal.prompt()
+        terminal.line("lpwd")
+        terminal.see("history: .*; what is typed is not kept")
+        terminal.prompt()
+        terminal.line("lpwd")
+        terminal.see(f"^{home}$")
+        terminal.prompt()
+        assert "kept" not in terminal.text
+        terminal.press("ctrl-d")
+        assert terminal.ends() == 0
+
+
 def test_where_nothing_answers_there_is_no_shell(home: Path, unused_port: int) -> None:
     env = clean_environment(home)
     with Terminal(ftlite(f"ftp://127.0.0.1:{unused_port}/"), home, env) as terminal:
