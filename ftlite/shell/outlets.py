@@ -88,15 +88,19 @@ class Outlet(io.RawIOBase):
                 self._size -= len(block)
                 self._changed.notify_all()
 
+    def end(self) -> None:
+        """Nothing more comes. Does not wait for what is held."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
     def finish(self) -> None:
         """Wait until everything is written, and close the descriptor. Blocks. A reader that is gone had enough.
 
         Raises:
             OSError: it could not be written.
         """
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self.end()
         self._thread.join()
         if self._error is not None and not isinstance(self._error, BrokenPipeError):
             raise self._error
@@ -139,6 +143,10 @@ async def into_file(path: Path, *, append: bool) -> AsyncIterator[tuple[Outlet, 
     """
     codes: list[int] = []
     try:
+        if await trio.to_thread.run_sync(_takes_what_comes, path):  # a pipe waits for its other end, maybe for ever
+            async with _straight(path) as outlet:
+                yield outlet, codes
+            return
         descriptor, hidden = await trio.to_thread.run_sync(_append_to if append else _beside, path)
     except OSError as error:
         error.filename = str(path)  # not that of what was to become it
@@ -162,16 +170,31 @@ async def into_file(path: Path, *, append: bool) -> AsyncIterator[tuple[Outlet, 
                     await trio.to_thread.run_sync(os.unlink, hidden)
 
 
+def _takes_what_comes(path: Path) -> bool:
+    """Whether it is a device or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@asynccontextmanager
+async def _straight(path: Path) -> AsyncIterator[Outlet]:
+    """Output into a device or a pipe, which may be given up at any time."""
+    descriptor = await trio.to_thread.run_sync(os.open, path, os.O_WRONLY | os.O_CLOEXEC, abandon_on_cancel=True)
+    outlet = Outlet(descriptor)
+    try:
+        yield outlet
+        await trio.to_thread.run_sync(outlet.finish, abandon_on_cancel=True)
+    finally:
+        outlet.end()
+
+
 def _append_to(path: Path) -> tuple[int, str]:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666), ""
 
 
 def _beside(path: Path) -> tuple[int, str]:
-    """A descriptor to write to, and the hidden name that it has; "" where `path` itself takes what comes."""
+    """A descriptor to write to, and the hidden name that it has."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not path.is_file():  # a device or a pipe takes what it gets
-        return os.open(path, os.O_WRONLY | os.O_CLOEXEC), ""
     descriptor, hidden = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     umask = os.umask(0o077)
     os.umask(umask)

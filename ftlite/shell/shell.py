@@ -7,9 +7,10 @@ row of the table (table.py) or, behind ``!``, a program. The shell waits for a j
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -291,7 +292,8 @@ class Shell:
         and that of the program behind it."""
         stdin = None
         if statement.source is not None:
-            stdin = await trio.to_thread.run_sync(partial(open, here.local(statement.source), "rb"))
+            source = partial(open, here.local(statement.source), "rb")
+            stdin = await trio.to_thread.run_sync(source, abandon_on_cancel=True)  # a pipe may never be opened
         try:
             if statement.pipe is not None:
                 async with self._program(statement.pipe) as (outlet, codes):
@@ -311,7 +313,7 @@ class Shell:
         codes: list[int] = []
         reading, writing = os.pipe()
         try:
-            process = await trio.lowlevel.open_process(_sh(command), stdin=reading)
+            process = await trio.lowlevel.open_process(_sh(command), stdin=reading, **_group())
         except BaseException:
             os.close(writing)
             raise
@@ -350,7 +352,9 @@ class Shell:
         job.hands_over = True
         try:
             stdin = subprocess.DEVNULL if self.reads_stdin else None
-            done = await trio.run_process(_sh(command), stdin=stdin, check=False)
+            done = await trio.run_process(
+                _sh(command), stdin=stdin, check=False, deliver_cancel=_end, **_group()
+            )
         finally:
             job.hands_over = False
         return _as_sh(done.returncode)
@@ -410,12 +414,26 @@ def _as_sh(code: int) -> int:
     return code if code >= 0 else 128 - code
 
 
+def _group() -> dict[str, Any]:
+    """Where nobody has a terminal, a program gets a process group, by which all that it started can be ended. On a
+    terminal it must stay in ours to have the keyboard, and hears Ctrl-C by itself."""
+    return {} if any(map(os.isatty, (0, 1, 2))) else {"process_group": 0}
+
+
 async def _end(process: trio.Process) -> None:
-    """End a program that may still run."""
+    """End a program that may still run, with what it started where it has a group of its own."""
     if process.returncode is not None:
         return
-    process.terminate()
+    _signal(process, signal.SIGTERM)
     with trio.move_on_after(2, shield=True):
         await process.wait()
     if process.returncode is None:
-        process.kill()
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: trio.Process, number: int) -> None:
+    with suppress(ProcessLookupError):  # it ended just now
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
