@@ -29,11 +29,12 @@ class Outlet(io.RawIOBase):
     much is held.
 
     Raises:
-        OSError: (write) what writing said before; BrokenPipeError when the reader is gone.
+        OSError: (write) what writing said before, of `name`; BrokenPipeError when the reader is gone.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, name: str | None = None) -> None:
         super().__init__()
+        self._name = name
         self._descriptor = descriptor
         self._loop = threading.get_ident()
         self._held: deque[bytes] = deque()
@@ -77,6 +78,7 @@ class Outlet(io.RawIOBase):
                 while view:
                     view = view[os.write(self._descriptor, view) :]
             except OSError as error:
+                error.filename = self._name
                 with self._changed:
                     self._error = error
                     self._held.clear()
@@ -143,28 +145,30 @@ async def into_file(path: Path, *, append: bool) -> AsyncIterator[tuple[Outlet, 
     """
     codes: list[int] = []
     try:
-        if await trio.to_thread.run_sync(_takes_what_comes, path):  # a pipe waits for its other end, maybe for ever
-            async with _straight(path) as outlet:
-                yield outlet, codes
-            return
-        descriptor, hidden = await trio.to_thread.run_sync(_append_to if append else _beside, path)
+        straight = await trio.to_thread.run_sync(_takes_what_comes, path)
+        if straight:  # a pipe waits for its other end, maybe for ever
+            descriptor, hidden = await trio.to_thread.run_sync(_open, path, abandon_on_cancel=True), ""
+        else:
+            descriptor, hidden = await trio.to_thread.run_sync(_append_to if append else _beside, path)
     except OSError as error:
         error.filename = str(path)  # not that of what was to become it
         raise
-    outlet = Outlet(descriptor)
+    outlet = Outlet(descriptor, str(path))
     try:
         yield outlet, codes
-        await trio.to_thread.run_sync(outlet.finish)
+        try:
+            await trio.to_thread.run_sync(outlet.finish, abandon_on_cancel=straight)
+        except OSError:
+            if not any(codes):  # else the command has told it
+                raise
         if hidden and not any(codes):
             await trio.to_thread.run_sync(_publish, hidden, path)
             hidden = ""
-    except OSError as error:
-        error.filename = str(path)
-        raise
     finally:
-        with trio.CancelScope(shield=True):  # a close and an unlink
+        outlet.end()
+        with trio.CancelScope(shield=not straight):  # a close and an unlink
             with suppress(OSError):
-                await trio.to_thread.run_sync(outlet.finish)
+                await trio.to_thread.run_sync(outlet.finish, abandon_on_cancel=straight)
             if hidden:
                 with suppress(OSError):
                     await trio.to_thread.run_sync(os.unlink, hidden)
@@ -175,16 +179,8 @@ def _takes_what_comes(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-@asynccontextmanager
-async def _straight(path: Path) -> AsyncIterator[Outlet]:
-    """Output into a device or a pipe, which may be given up at any time."""
-    descriptor = await trio.to_thread.run_sync(os.open, path, os.O_WRONLY | os.O_CLOEXEC, abandon_on_cancel=True)
-    outlet = Outlet(descriptor)
-    try:
-        yield outlet
-        await trio.to_thread.run_sync(outlet.finish, abandon_on_cancel=True)
-    finally:
-        outlet.end()
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _append_to(path: Path) -> tuple[int, str]:
@@ -203,4 +199,8 @@ def _beside(path: Path) -> tuple[int, str]:
 
 
 def _publish(hidden: str, path: Path) -> None:
-    os.replace(hidden, path.resolve() if path.is_symlink() else path)
+    try:
+        os.replace(hidden, path.resolve() if path.is_symlink() else path)
+    except OSError as error:
+        error.filename = str(path)  # not the hidden one
+        raise

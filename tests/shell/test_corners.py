@@ -194,3 +194,13 @@ def test_a_reader_of_everything_that_is_gone_is_a_failure(at: Served, spot: str,
     os.close(reading)
     assert process.wait(timeout=60) == 1
     assert not (at.root / spot / "made").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_told_once_with_its_name(script: Script, at: Served, spot: str) -> None:
+    (at.root / spot / "big").write_bytes(bytes(8_000_000))
+    for line in ("cat big > /dev/full", "cat f > /dev/full", "cat big >> /dev/full"):
+        said = script(line)
+        assert said.code == 10
+        assert said.err.count("no space left") == 1
+        assert "/dev/full: no space left" in said.err
