@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from ftlite.config.units import parse_size
 from ftlite.protocol.entries import Entry, Kind
 
 if TYPE_CHECKING:
+    from ftlite.client import Client
     from ftlite.client.address import Address
 
 _KINDS = {"f": Kind.FILE, "d": Kind.DIR, "l": Kind.LINK}
@@ -59,6 +60,27 @@ def _judges(
     return judges
 
 
+async def _tree(client: Client, path: str) -> AsyncIterator[tuple[str, Entry]]:
+    """As `Client.walk`; a file, which has nothing below it, comes itself, as "". ClientError."""
+    from ftlite.client import ClientError
+
+    begun = False
+    try:
+        async for found in client.walk(path):
+            begun = True
+            yield found
+    except ClientError as error:
+        if begun or not path:
+            raise
+        try:
+            entry = await client.stat(path)
+        except ClientError:
+            raise error from None
+        if is_directory(entry):
+            raise
+        yield "", entry
+
+
 @click.command()
 @click.argument("address", nargs=-1)
 @click.option("--name", multiple=True, metavar="GLOB", help="Whose last component matches. Repeatable.")
@@ -78,17 +100,17 @@ def find(
     older: float | None,
     null: bool,
 ) -> Done:
-    """List everything below ADDRESS for which all of the conditions hold."""
+    """List everything below ADDRESS for which all of the conditions hold; a file, if they hold for it."""
     sources = addresses_of(address)
     voice = voice_for("find", options)
     judges = _judges(name, kind, size, newer, older)
 
     async def one(session: Session, source: Address) -> None:
         client = await session.client(source)
-        async for inner, entry in client.walk(source.path):
-            if not all(judge(inner, entry) for judge in judges):
+        async for inner, entry in _tree(client, source.path):
+            path = below(source.path, inner) if inner else source.path
+            if not all(judge(path, entry) for judge in judges):
                 continue
-            path = below(source.path, inner)
             voice.succeeded()
             if voice.json:
                 voice.event("entry", **entry_facts(entry, path))
@@ -130,8 +152,10 @@ def du(options: Options, address: tuple[str, ...], summarize: bool, human: bool)
         client = await session.client(source)
         sizes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         sizes[""] = [0, 0]
-        async for inner, entry in client.walk(source.path):
-            if is_directory(entry):
+        async for inner, entry in _tree(client, source.path):
+            if not inner:
+                sizes[""] = [entry.size or 0, 1]
+            elif is_directory(entry):
                 sizes[inner] = sizes[inner]
             elif entry.kind is Kind.FILE:
                 for parent in PurePosixPath(inner).parents:

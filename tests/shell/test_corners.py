@@ -204,3 +204,15 @@ def test_a_full_disk_is_told_once_with_its_name(script: Script, at: Served, spot
         assert said.code == 10
         assert said.err.count("no space left") == 1
         assert "/dev/full: no space left" in said.err
+
+
+def test_files_among_the_directories_that_are_looked_at(script: Script, spot: str) -> None:
+    said = script("du -s *; find a f; find f --name 'g*'")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        *(f"{size}\t/{spot}/{name}" for name, size in (("a", 1), ("b", 1), ("f", 1), ("g1", 2), ("g2", 2))),
+        f"/{spot}/a/x",
+        f"/{spot}/f",
+    ]
+    assert script("du nosuch").code == 3
+    assert script("find nosuch").code == 3
