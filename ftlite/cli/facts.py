@@ -135,7 +135,10 @@ def touch(options: Options, address: tuple[str, ...], moment: int | None, no_cre
                 raise
             if no_create:
                 return
-            await client.put_stream(lambda _: b"", source.path, if_absent=True)
+            try:
+                await client.put_stream(lambda _: b"", source.path, if_absent=True)
+            except ClientError as taken:  # 550 was for another reason: MFMT of a directory, with pyftpdlib
+                raise (error if taken.outcome is Outcome.EXISTS else taken) from None
             if moment is not None:
                 await client.set_modified(source.path, stamp)
         voice.succeeded()

@@ -12,7 +12,7 @@ import pytest
 
 from ftlite.shell.errors import BadLine
 from ftlite.shell.words import Word, parse, spelled, split
-from tests.cli.conftest import Served, clean_environment
+from tests.cli.conftest import Ftlite, Served, clean_environment
 from tests.shell.conftest import Script
 
 
@@ -216,3 +216,26 @@ def test_files_among_the_directories_that_are_looked_at(script: Script, spot: st
     ]
     assert script("du nosuch").code == 3
     assert script("find nosuch").code == 3
+
+
+def test_the_time_of_a_directory_where_a_server_sets_none(
+    ftlite: Ftlite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyftpdlib")
+    root = tmp_path / "peer"
+    (root / "a").mkdir(parents=True)
+    monkeypatch.setenv("FTLITE_PASSWORD", "word")
+    command = [sys.executable, "-m", "tests.peers.pyftpd", str(root), "ann", "word"]
+    top = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=top) as peer:
+        try:
+            assert peer.stdout is not None
+            port = peer.stdout.readline().split()[1]
+            address = f"ftp://ann@127.0.0.1:{port}/"
+            said = ftlite(address, "--tls", "off", "-c", "touch new; touch -t 2020-01-02T03:04:05 new; touch a")
+        finally:
+            peer.kill()
+    assert said.code == 3
+    assert "there already" not in said.err
+    assert "/a: " in said.err
+    assert (root / "new").stat().st_mtime == 1577934245
