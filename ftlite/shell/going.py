@@ -185,7 +185,8 @@ def lpwd() -> Done:
 @click.command("exit")
 @click.argument("code", type=click.IntRange(0, 255), default=0, metavar="[CODE]")
 def exit_(code: int) -> Done:
-    """Leave the shell, with exit code CODE. What runs in the background is ended, after a question on a terminal."""
+    """Leave the shell, with exit code CODE. What runs in the background is waited for in a script; on a terminal
+    it is ended, after a question."""
 
     async def work(shell: Shell, voice: Voice) -> None:
         shell.leaving = code
