@@ -69,6 +69,12 @@ EVENTS: dict[str, tuple[str, dict[str, Field], dict[str, Field]]] = {
         {"remedy": _MESSAGE, "outcome": ({"type": "string"}, "the kind of failure, in a word"),
          "facts": ({"type": "object"}, "what was found, for programs; other for each step")},
     ),
+    "account": (
+        "user ls: an account",
+        {"name": _TEXT, "root": _TEXT, "home": _PATH,
+         "rules": ({"type": "object", "additionalProperties": {"type": "string"}}, "rights by path")},
+        {},
+    ),
     "usage": ("du: a directory", {"path": _PATH, "size": _SIZE, "files": _COUNT}, {}),
     "hash": (
         "a digest",

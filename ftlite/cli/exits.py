@@ -32,8 +32,6 @@ CODES: dict[str, int] = {
     "EXISTS": 9,
     "NO_ROOM": 10,
     "FAILED": 11,
-    "INTERRUPTED": INTERRUPTED,
-    "TERMINATED": TERMINATED,
 }
 
 _ERRNO: dict[int, str] = {

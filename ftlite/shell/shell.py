@@ -381,10 +381,19 @@ class Shell:
             context = getattr(error, "ctx", None)
             hint = f"; see 'help {context.info_name}'" if context is not None else ""
             error = CliError("USAGE", f"{message.rstrip('.')}{hint}")
-        voice = Voice("shell", json_lines=bool(self.settings.get("json")), sums_up=False)
+        voice = self._voice()
         voice.failed(error)
         self.totals.absorb(voice.tally)
         return voice.close()
+
+    def stopped(self, code: int) -> None:
+        """Tell that a signal ended all of it; `code` is 130 or 143."""
+        voice = self._voice()
+        voice.stopped(code)
+        self.totals.absorb(voice.tally)
+
+    def _voice(self) -> Voice:
+        return Voice("shell", json_lines=self.options.json, sums_up=False)
 
     @property
     def options(self) -> Options:

@@ -76,7 +76,7 @@ async def _stand(way: Way, address: str | None, options: Options, settings: dict
                 code = await way.run(shell)
         if scope.cancelled_caught:
             code = way.stopped or exits.INTERRUPTED
-            shell.complain(CliError("INTERRUPTED" if code == exits.INTERRUPTED else "TERMINATED", "stopped"))
+            shell.stopped(code)
         shell.remember()
         nursery.cancel_scope.cancel()
     return code

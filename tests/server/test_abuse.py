@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from ftlite.config.models import TlsConfig, TlsMode, User
+from ftlite.gate.passwords import hash_password
 from ftlite.net.tls import ServerTls, ensure_self_signed
 from ftlite.protocol.clienthello import HelloReader
 from ftlite.server import EventLog, Server
@@ -93,22 +94,24 @@ async def test_a_login_that_is_given_up_has_its_time_again(root: Path, mock_cloc
 
 
 async def test_a_login_that_is_cut_short_takes_no_room(root: Path, mock_clock: trio.testing.MockClock) -> None:
-    nobody = User(name="ann", anonymous=True)
+    ann = User(name="ann", password=hash_password("x"))
     limits = {"sessions_per_user": 1, "workers": 1}
-    server = Server(config_for(root, users=(nobody,), limits=limits), EventLog(None), None)
+    server = Server(config_for(root, users=(ann,), limits=limits), EventLog(None), None)
     (serve, stream), (serve_next, next_stream) = served_pair(server), served_pair(server)
     first, second = Talker(stream), Talker(next_stream)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.keep_time)
         nursery.start_soon(serve)
         assert (await first.hear())[0] == 220
-        server.services.disk.acquire_on_behalf_of_nowait("a disk that takes its time")
+        threads = server.services.keeper._threads
+        threads.total_tokens = 1
+        threads.acquire_on_behalf_of_nowait("a check that takes its time")
         assert await first.say("USER ann") == 331
         await first.send("PASS x")
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(61)
         assert (await first.hear())[0] == 421
-        server.services.disk.release_on_behalf_of("a disk that takes its time")
+        threads.release_on_behalf_of("a check that takes its time")
         nursery.start_soon(serve_next)
         assert (await second.hear())[0] == 220
         assert await second.say("USER ann") == 331
