@@ -19,7 +19,7 @@ from ftlite.config.rights import Right
 from ftlite.storage.acl import dress_directory
 from ftlite.storage.errors import Kind, StorageError
 from ftlite.storage.granted import Granted
-from ftlite.storage.inventory import Inventory, files_of, inventory
+from ftlite.storage.inventory import Inventory, files_of, inventory, inventory_of
 from ftlite.storage.merging import MayReplace, Merger
 from ftlite.storage.parts import no_right_to_put
 from ftlite.storage.records import Key, Record, Records
@@ -141,7 +141,7 @@ def record_of(staging: Staging, manifest: Manifest) -> Record:
         size=manifest.size,
         born=born(staging.held.top, TREE),
         real=staging.place.real,
-        put=inventory(files_of(staging.fd, staging.place.path), staging.held.now()),
+        put=inventory_of(staging.fd, staging.place.path, staging.held.now()),
     )
 
 

@@ -19,7 +19,7 @@ from ftlite.storage.granted import Granted
 from ftlite.storage.grouped import GroupSync
 from ftlite.storage.hidden import Hidden
 from ftlite.storage.holders import Holders
-from ftlite.storage.inventory import Inventory, files_of, inventory
+from ftlite.storage.inventory import Inventory, inventory_of
 from ftlite.storage.locks import Locks
 from ftlite.storage.merging import MayReplace
 from ftlite.storage.news import Change, News
@@ -273,7 +273,7 @@ class Trees:
             return staging.before
         try:
             made = staging.held.now()
-            return inventory(files_of(top, place.path), made)
+            return inventory_of(top, place.path, made)
         finally:
             os.close(top)
 
