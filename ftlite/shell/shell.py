@@ -6,11 +6,8 @@ row of the table (table.py) or, behind ``!``, a program. The shell waits for a j
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -30,7 +27,7 @@ from ftlite.cli.tally import Tally
 from ftlite.cli.voice import Voice
 from ftlite.client.address import Address, parse_address
 from ftlite.client.errors import ClientError
-from ftlite.shell import table
+from ftlite.shell import programs, table
 from ftlite.shell.errors import BadLine
 from ftlite.shell.jobs import Job, Jobs
 from ftlite.shell.memory import Directories
@@ -296,7 +293,7 @@ class Shell:
             stdin = await trio.to_thread.run_sync(source, abandon_on_cancel=True)  # a pipe may never be opened
         try:
             if statement.pipe is not None:
-                async with self._program(statement.pipe) as (outlet, codes):
+                async with programs.fed(statement.pipe) as (outlet, codes):
                     yield outlet, stdin, codes
             elif statement.target is not None:
                 async with into_file(here.local(statement.target), append=statement.append) as (outlet, codes):
@@ -308,32 +305,12 @@ class Shell:
                 stdin.close()
 
     @asynccontextmanager
-    async def _program(self, command: str) -> AsyncIterator[tuple[Outlet, list[int]]]:
-        """A program of sh that reads what is written. When the scope ends, its end is waited for."""
-        codes: list[int] = []
-        reading, writing = os.pipe()
-        try:
-            process = await trio.lowlevel.open_process(_sh(command), stdin=reading, **_group())
-        except BaseException:
-            os.close(writing)
-            raise
-        finally:
-            os.close(reading)
-        outlet = Outlet(writing)
-        try:
-            yield outlet, codes
-            await trio.to_thread.run_sync(outlet.finish, abandon_on_cancel=True)
-            codes.append(_as_sh(await process.wait()))
-        finally:
-            await _end(process)
-
-    @asynccontextmanager
     async def through(self, command: str) -> AsyncIterator[Outlet]:
         """A program that has the terminal, and reads what is written. CliError as `program`."""
         job = self._with_terminal(command)
         job.hands_over = True
         try:
-            async with self._program(command) as (outlet, _):
+            async with programs.fed(command) as (outlet, _):
                 yield outlet
         finally:
             job.hands_over = False
@@ -351,13 +328,9 @@ class Shell:
         """Run a program of sh with the shell's own streams and keyboard; its exit code."""
         job.hands_over = True
         try:
-            stdin = subprocess.DEVNULL if self.reads_stdin else None
-            done = await trio.run_process(
-                _sh(command), stdin=stdin, check=False, deliver_cancel=_end, **_group()
-            )
+            return await programs.run(command, keyboard=not self.reads_stdin)
         finally:
             job.hands_over = False
-        return _as_sh(done.returncode)
 
     def _connections(self) -> int:
         """How many connections may be in use at once by what runs."""
@@ -411,38 +384,3 @@ def _rescued(following: Sequence[Statement]) -> bool:
 async def _first(event: trio.Event, scope: trio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-def _sh(command: str) -> list[str]:
-    """What runs a line of sh. Ctrl-Z is not for it: nobody here could wake it up again."""
-    return ["/bin/sh", "-c", f"trap '' TSTP\n{command}"]
-
-
-def _as_sh(code: int) -> int:
-    """The exit code that sh makes of `code`, which is negative for a signal."""
-    return code if code >= 0 else 128 - code
-
-
-def _group() -> dict[str, Any]:
-    """Where nobody has a terminal, a program gets a process group, by which all that it started can be ended. On a
-    terminal it must stay in ours to have the keyboard, and hears Ctrl-C by itself."""
-    return {} if any(map(os.isatty, (0, 1, 2))) else {"process_group": 0}
-
-
-async def _end(process: trio.Process) -> None:
-    """End a program that may still run, with what it started where it has a group of its own."""
-    if process.returncode is not None:
-        return
-    _signal(process, signal.SIGTERM)
-    with trio.move_on_after(2, shield=True):
-        await process.wait()
-    if process.returncode is None:
-        _signal(process, signal.SIGKILL)
-
-
-def _signal(process: trio.Process, number: int) -> None:
-    with suppress(ProcessLookupError):  # it ended just now
-        if os.getpgid(process.pid) == process.pid:
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
