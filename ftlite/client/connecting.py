@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from ftlite.client.address import Address, Scheme, parse_address
 from ftlite.client.client import Client
 from ftlite.client.errors import ClientError, Outcome
+from ftlite.client.features import Quirks
 from ftlite.client.known import KnownServers, server_name
 from ftlite.client.login import Dialect, Target, open_session
 from ftlite.client.nursery import open_plain_nursery
@@ -113,9 +114,11 @@ async def connect(
 
 
 async def _open(target: Target, nursery: trio.Nursery, memory: _Memory, stock: bool) -> Session:
-    if stock or target.dialect is Dialect.STOCK:
-        return await open_session(evolve(target, dialect=Dialect.STOCK), nursery)
-    session = await open_session(target, nursery)
+    only_stock = stock or target.dialect is Dialect.STOCK
+    session = await open_session(evolve(target, dialect=Dialect.STOCK) if only_stock else target, nursery)
+    session.quirks = memory.quirks
+    if only_stock:
+        return session
     try:
         await memory.met(session)
     except BaseException:
@@ -126,11 +129,13 @@ async def _open(target: Target, nursery: trio.Nursery, memory: _Memory, stock: b
 
 @define
 class _Memory:
-    """What known_servers keeps of the dialect of one server. Each thing is written or told once."""
+    """What is known of one server beyond a session: its quirks, and what known_servers keeps of its dialect, where each
+    thing is written or told once."""
 
     target: Target
     recorded: bool = False
     warned: bool = False
+    quirks: Quirks = field(factory=Quirks)
 
     async def met(self, session: Session) -> None:
         """A session of the best dialect that is offered came about."""

@@ -30,6 +30,7 @@ from ftlite.protocol.replies import Reply
 _NOT_FROM_THERE = re.compile(r"re-?start|\bREST\b|resum|offset|append|afresh|begin(ning)?\b", re.I)
 
 _LAST_WORD = 5.0  #: seconds for the reply that explains a data connection which did not come about
+_UNREACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.TIMEOUT})
 _EXPLAINED = frozenset({Kind.REFUSED, Kind.LOST, Kind.TRUNCATED})  #: what a server that changed its mind looks like
 
 
@@ -59,10 +60,14 @@ async def open_data(session: Session, command: str, argument: str, *, offset: in
         if pending.final is not None and not pending.final.completed:
             if offset and _about_offset(pending.final, thing):
                 raise CannotRestart(from_reply(thing, command, pending.final))
-            raise from_reply(thing, command, pending.final)
+            error = from_reply(thing, command, pending.final)
+            if pending.final.code == 425 and _doubt_epsv(session):
+                error.transient = True
+            raise error
         if pending.final is None and session.broken is not None:
             raise cut_off(thing, session.broken)
     except trio.TooSlowError:
+        _doubt_epsv(session)
         await _give_up(session, pending, wire)
         raise ClientError(
             Outcome.TIMEOUT,
@@ -116,6 +121,15 @@ async def _give_up(session: Session, pending: Pending, wire: Wire | None) -> Non
         await session.control.close()
 
 
+def _doubt_epsv(session: Session) -> bool:
+    """The port that EPSV named cannot be reached: where there is another way to ask, the next try takes that. Some
+    servers and firewalls open only what a 227 names. Whether the next try is another one."""
+    if session.quirks.no_epsv or ":" in session.control.peer:  # RFC 2428 s.1: PASV knows IPv4 alone
+        return False
+    session.quirks.no_epsv = True
+    return True
+
+
 async def _passive_port(session: Session) -> int:
     """The port to dial. The host is always the control connection's: another could only be a lie (RFC 2577 s.3)."""
     if not session.quirks.no_epsv:
@@ -145,6 +159,8 @@ async def _connected(session: Session, pending: Pending, port: int, thing: str) 
             # Less than the stall clock, which would blame silence.
             with trio.move_on_after(min(_LAST_WORD, session.connect_timeout, session.stall / 2)):
                 await pending.control.until(lambda: pending.final is not None or pending.failed)
+        if error.kind in _UNREACHED and (pending.final is None or pending.final.code == 425):
+            _doubt_epsv(session)
         raise from_net(f"{thing}: data connection", error) from error
 
 

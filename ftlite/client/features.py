@@ -38,7 +38,7 @@ def parse_features(reply: Reply) -> Features:
 
 @define
 class Quirks:
-    """What a server refused once, so that it is not asked again in this session."""
+    """What a server refused once, so that it is not asked again: all sessions with it share this."""
 
     no_epsv: bool = False
     no_mlsd: bool = False

@@ -370,3 +370,41 @@ async def test_a_server_that_wants_encryption_first(refusal: str, outcome: Outco
                 pass
     assert caught.value.outcome is outcome
     assert ("--tls required" in caught.value.remedy) is (outcome is Outcome.TLS)
+
+
+class Walled(FakeServer):
+    """Its 229 names a port where nobody listens, as behind a firewall that reads 227 only."""
+
+    said_425 = False
+    asked = 0
+
+    async def do_EPSV(self, talk: Conversation, argument: str) -> None:
+        self.asked += 1
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            await talk.say(f"229 here (|||{closed.getsockname()[1]}|)")
+
+    async def do_PASV(self, talk: Conversation, _: str) -> None:
+        talk.listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+        high, low = divmod(talk.listener.socket.getsockname()[1], 256)
+        await talk.say(f"227 here (127,0,0,1,{high},{low})")
+
+    async def do_RETR(self, talk: Conversation, argument: str) -> None:
+        if talk.listener is not None:
+            await talk.do_RETR(argument)
+        elif self.said_425:
+            await talk.say("425 nobody came")
+        else:
+            await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("said_425", [True, False])
+async def test_a_port_of_epsv_that_is_closed_is_no_reason_to_give_up(said_425: bool, tmp_path: Path) -> None:
+    server = Walled({"/f": b"content"})
+    server.said_425 = said_425
+    async with server.running(), quick(server, retries=2, stall_timeout=1.0) as client:
+        for name in ("one", "two"):
+            result = await client.get("/f", tmp_path / name)
+            assert (tmp_path / name).read_bytes() == b"content"
+            assert result.size == 7
+    assert server.asked == 1
