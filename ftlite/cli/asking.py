@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from ftlite.cli.voice import somebody_types
 from ftlite.protocol.text import printable
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Read = Callable[[], Awaitable[str]]
 
 def on_terminal() -> Ask | None:
     """What asks on the terminal; None where there is none."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (somebody_types() and sys.stderr.isatty()):
         return None
     return lambda unknown: vouches(unknown, _line, _write)
 

@@ -21,6 +21,7 @@ from attrs import field, frozen
 from ftlite.cli import places
 from ftlite.cli.exits import CliError
 from ftlite.cli.options import PASSWORD, Options
+from ftlite.cli.voice import somebody_types
 
 
 @frozen
@@ -97,7 +98,7 @@ def ask_password(prompt: str) -> str | None:
     In a worker of a loop it ends soon after whoever waits for it was cancelled, with trio.Cancelled, and leaves the
     terminal as it was.
     """
-    if not sys.stdin.isatty():
+    if not somebody_types():
         return None
     import termios
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -25,7 +24,7 @@ from ftlite.cli.session import Done, Session, address_of, perform, voice_for
 from ftlite.cli.streams import from_stdin
 from ftlite.cli.surroundings import here
 from ftlite.cli.targets import STDIO, base_name, below, is_directory
-from ftlite.cli.voice import Voice
+from ftlite.cli.voice import Voice, somebody_types
 from ftlite.protocol.entries import Entry, Kind
 
 if TYPE_CHECKING:
@@ -323,7 +322,7 @@ async def _put_file(session: Session, client: Client, source: Source, path: str,
         voice.say(f"would put {source.path} to {path}")
         voice.event("would-put", local=str(source.path), path=path, size=source.size)
         return
-    typed = source.stream and voice.stdin is None and sys.stdin.isatty()  # a bar would be drawn over what is typed
+    typed = source.stream and voice.stdin is None and somebody_types()  # a bar would be drawn over what is typed
     with Bars(voice, False if typed else None) as bars:
         step = bars.track(base_name(path))
         expect = ":".join(terms.expect) if terms.expect else None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
+from ftlite.cli.exits import CliError
 from ftlite.cli.voice import Voice
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ async def to_stdout(client: Client, path: str, voice: Voice) -> Transferred:
 def from_stdin(voice: Voice) -> Callable[[int], bytes]:
     """What gives the next bytes of stdin, so many at most; none at its end. It blocks."""
     stream = voice.stdin if voice.stdin is not None else sys.stdin
+    if stream is None:
+        raise CliError("USAGE", "standard input is closed, so there is nothing to send")
     _widen(stream)
 
     def read(most: int) -> bytes:

@@ -173,3 +173,11 @@ def _json_field(key: str, value: Any) -> dict[str, Any]:
     if shown == value:
         return {key: value}
     return {key: shown, f"{key}_b64": base64.b64encode(exact).decode("ascii")}
+
+
+def somebody_types() -> bool:
+    """Whether stdin is a terminal. It may be closed, as cron and daemons start programs, and then it is none."""
+    try:
+        return sys.stdin is not None and sys.stdin.isatty()
+    except ValueError:  # closed since
+        return False

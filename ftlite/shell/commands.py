@@ -11,6 +11,7 @@ import click
 from ftlite.cli.flags import client_flags, typed_flags
 from ftlite.cli.options import Options
 from ftlite.cli.session import voice_for
+from ftlite.cli.voice import somebody_types
 
 _FLAGS = ("parallel", "limit_rate", "require", "digest")
 
@@ -31,7 +32,7 @@ def shell(options: Options, address: str | None, commands: str | None) -> int:
 
     settings = typed_flags(options)
     voice = voice_for("shell", options)
-    if commands is None and sys.stdin.isatty():
+    if commands is None and somebody_types():
         from ftlite.shell.terminal import Terminal
 
         return run_shell(voice, Terminal(), address, options, settings)
@@ -66,7 +67,9 @@ def batch(options: Options, file: str, address: str) -> int:
 
 
 def _stdin() -> TextIO:
-    """stdin, in which names that are no UTF-8 keep their bytes, as in a file of commands."""
+    """stdin, in which names that are no UTF-8 keep their bytes, as in a file of commands; nothing, where it is closed."""
+    if sys.stdin is None:
+        return io.StringIO()
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     return sys.stdin

@@ -380,3 +380,17 @@ def test_commands_work_as_a_process_too(served: Served, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert events(done.stdout)[-1]["event"] == "summary"
     assert done.stderr == ""
+
+
+def test_stdin_may_be_closed(at: Served, spot: str, home: Path, dialect: str) -> None:
+    (at.root / spot / "file").write_text("content")
+    environment = clean_environment(home) | {
+        name: os.environ[name] for name in ("FTLITE_PASSWORD", "FTLITE_PIN", "FTLITE_DIALECT")
+    }
+    command = f"exec {sys.executable} -m ftlite cat {at.url(spot)}/file <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (0, "content"), done.stderr
+    del environment["FTLITE_PASSWORD"], environment["FTLITE_PIN"]
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode in (4, 5)
+    assert "unexpected" not in done.stderr
