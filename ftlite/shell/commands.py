@@ -67,7 +67,7 @@ def batch(options: Options, file: str, address: str) -> int:
 
 
 def _stdin() -> TextIO:
-    """stdin, in which names that are no UTF-8 keep their bytes, as in a file of commands; nothing, where it is closed."""
+    """stdin, in which names that are no UTF-8 keep their bytes, as in a file of commands; nothing, if it is closed."""
     if sys.stdin is None:
         return io.StringIO()
     if isinstance(sys.stdin, io.TextIOWrapper):
