@@ -13,7 +13,7 @@ from ftlite.cli.digests import ALGORITHMS, checksum_line
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import client_flags, flag
 from ftlite.cli.options import Options
-from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, perform_each, voice_for
 from ftlite.cli.streams import to_stdout
 from ftlite.cli.targets import below, is_directory, wanting_a_file
 from ftlite.protocol.entries import Kind
@@ -41,11 +41,7 @@ def cat(options: Options, address: tuple[str, ...]) -> Done:
             result = await to_stdout(client, source.path, voice)
         report.transferred(voice, result, path=source.path, loud=False)
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)
 
 
 @click.command("hash")

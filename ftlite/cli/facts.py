@@ -12,7 +12,7 @@ import click
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import client_flags
 from ftlite.cli.options import Options
-from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, perform_each, voice_for
 from ftlite.cli.targets import below, is_directory
 from ftlite.protocol.entries import Entry, Kind
 
@@ -144,8 +144,4 @@ def touch(options: Options, address: tuple[str, ...], moment: int | None, no_cre
         voice.succeeded()
         voice.event("changed", path=source.path)
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)

@@ -14,7 +14,7 @@ from ftlite.cli.filters import meant
 from ftlite.cli.flags import TRANSFER, client_flags, duration, flag
 from ftlite.cli.options import Options
 from ftlite.cli.progress import Bars
-from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, perform_each, voice_for
 from ftlite.cli.streams import to_stdout
 from ftlite.cli.surroundings import here
 from ftlite.cli.targets import STDIO, base_name, below, is_directory, local_target, wanting_a_file
@@ -94,11 +94,7 @@ def mget(options: Options, address: tuple[str, ...], into: str) -> Done:
         client = await session.client(source)
         await _get_one(session, client, source, place, replace=False, merge=False)
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)
 
 
 def _own_name(names: dict[str, Address], source: Address) -> None:

@@ -12,7 +12,7 @@ import click
 
 from ftlite.cli.flags import client_flags
 from ftlite.cli.options import Options
-from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, perform_each, voice_for
 from ftlite.cli.targets import below, is_directory
 from ftlite.protocol.entries import Entry, Kind
 
@@ -103,11 +103,7 @@ def stat(options: Options, address: tuple[str, ...]) -> Done:
             if value is not None and value != "":
                 voice.line(f"{key + ':':<8} {value}")
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(show(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, show)
 
 
 def entry_facts(entry: Entry, path: str) -> dict[str, str | int | None]:

@@ -11,7 +11,7 @@ from ftlite.cli import report
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import client_flags, flag
 from ftlite.cli.options import Options
-from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, voice_for
+from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, perform_each, voice_for
 from ftlite.cli.surroundings import Pattern
 from ftlite.cli.targets import base_name, below, is_directory
 
@@ -98,11 +98,7 @@ def rmdir(options: Options, address: tuple[str, ...]) -> Done:
         voice.event("removed", path=source.path)
         voice.detail(f"removed {source.path}")
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)
 
 
 @click.command()
@@ -121,11 +117,7 @@ def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> Done:
         voice.event("made", path=source.path)
         voice.detail(f"made {source.path}")
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)
 
 
 @click.command()

@@ -14,7 +14,7 @@ import click
 from ftlite.cli.flags import client_flags, duration
 from ftlite.cli.look import entry_facts
 from ftlite.cli.options import Options
-from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform_each, voice_for
 from ftlite.cli.targets import below, is_directory
 from ftlite.config.units import parse_size
 from ftlite.protocol.entries import Entry, Kind
@@ -119,11 +119,7 @@ def find(
             else:
                 voice.line(path)
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)
 
 
 @click.command()
@@ -166,8 +162,4 @@ def du(options: Options, address: tuple[str, ...], summarize: bool, human: bool)
             if not inner or not summarize:
                 tell(below(source.path, inner) if inner else source.path or ".", *sizes[inner])
 
-    async def work(session: Session) -> None:
-        async for source in session.each(sources):
-            await session.attempt(one(session, source), path=source.path)
-
-    return perform(options, voice, sources, work)
+    return perform_each(options, voice, sources, one)

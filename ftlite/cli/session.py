@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from ftlite.client import Client
     from ftlite.client.address import Address
 
-__all__ = ["Action", "Done", "Session", "address_of", "addresses_of", "carry_out", "perform", "run_action", "voice_for"]
+__all__ = [
+    "Action", "Done", "Session", "address_of", "addresses_of", "carry_out", "perform", "perform_each", "run_action",
+    "voice_for",
+]  # fmt: skip
 
 Work = Callable[["Session"], Awaitable[None]]
 
@@ -48,6 +51,21 @@ def perform(options: Options, voice: Voice, addresses: Iterable[Address | Patter
     """The last line of a command: `work` is to be done with a session that can reach `addresses`."""
     plain = tuple(one.at if isinstance(one, Pattern) else one for one in addresses)
     return Action(options, voice, plain, work)
+
+
+def perform_each(
+    options: Options,
+    voice: Voice,
+    addresses: Sequence[Address | Pattern],
+    one: Callable[[Session, Address], Awaitable[None]],
+) -> Action:
+    """`perform`: `one` is to be done for each thing that `addresses` come to; a failure is told, and the next tried."""
+
+    async def work(session: Session) -> None:
+        async for source in session.each(addresses):
+            await session.attempt(one(session, source), path=source.path)
+
+    return perform(options, voice, addresses, work)
 
 
 def voice_for(command: str, options: Options) -> Voice:
