@@ -32,6 +32,7 @@ class PassivePool:
     def __init__(self, config: PassiveConfig) -> None:
         self._config = config
         self._shelves: dict[object, _Shelf] = {}
+        self._spelt: dict[str, _Shelf] = {}  # the same by the host as given, so that it is understood once only
 
     def reserve(self, local_host: str, peer_host: str) -> Reservation:
         """A port at `local_host` for one connection from `peer_host` (both numeric).
@@ -41,10 +42,10 @@ class PassivePool:
                 had.
         """
         peer = comparable(peer_host)
-        where = socket_address(local_host, 0)
-        shelf = self._shelves.get(where)
+        shelf = self._spelt.get(local_host)
         if shelf is None:
-            shelf = self._shelves[where] = _Shelf(self._config, local_host)
+            where = socket_address(local_host, 0)
+            shelf = self._spelt[local_host] = self._shelves.setdefault(where, _Shelf(self._config, local_host))
         return Reservation(shelf, shelf.take(), peer)
 
     def close(self) -> None:

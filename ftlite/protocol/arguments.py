@@ -65,6 +65,7 @@ _TYPES: Final = {
     "I": TransferType.IMAGE,
     "L 8": TransferType.IMAGE,
 }
+_FORBIDDEN: Final = re.compile(r"[\r\n\0]")
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _LS_OPTIONS: Final = re.compile(r"(?:-[A-Za-z0-9]+(?: |$))+")
 _STAMPED: Final = re.compile(r"([0-9]{14}(?:\.[0-9]+)?) (.+)")
@@ -75,7 +76,7 @@ _CHMOD: Final = re.compile(r"([0-7]{3,4}) (.+)")
 
 def parse_argument(kind: Argument, text: str) -> Any:
     """The value of `text`, an argument as sent ("" when there is none). Raises `BadArgument` and nothing else."""
-    if any(char in text for char in "\r\n\0"):
+    if _FORBIDDEN.search(text):
         raise BadArgument("An argument holds no CR, LF or NUL.")
     try:
         return _PARSERS[kind](text)

@@ -35,6 +35,9 @@ class LineSplitter:
         data = bytes(data)
         if self._telnet is not None:
             data = self._telnet.strip(data)
+        if 0 < data.find(b"\n") + 1 == len(data) <= self._limit and not self._partial and not self._skipping:
+            self._lines.append(_bare(data))  # one whole line, as nearly always
+            return
         start = 0
         while (end := data.find(b"\n", start) + 1) > 0:
             self._add(data[start:end], ended=True)
@@ -79,9 +82,14 @@ class LineSplitter:
                 self._skipping = True
         if ended:
             if not self._skipping:
-                self._lines.append(bytes(self._partial).removesuffix(b"\n").removesuffix(b"\r"))
+                self._lines.append(_bare(bytes(self._partial)))
             self._partial.clear()
             self._skipping = False
+
+
+def _bare(line: bytes) -> bytes:
+    """`line` without its end."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 class _State(enum.Enum):

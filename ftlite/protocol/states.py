@@ -232,14 +232,14 @@ class ServerDialogue:
         for one that does not, a code that is not in the verb's row, a second preliminary reply, or one to a verb that
         is no transfer.
         """
-        verb, code = command.verb, answer.code
-        if command.tag is not None and self.native and not isinstance(command.value, AbortRequest):
-            if read_tag(answer.first) != command.tag:
-                raise OutOfStep(f"{verb.name} of tag {command.tag} is answered without it")
+        verb, code, tag = command.verb, answer.code, command.tag
+        if tag is not None and self.native and not isinstance(command.value, AbortRequest):
+            if read_tag(answer.first) != tag:
+                raise OutOfStep(f"{verb.name} of tag {tag} is answered without it")
             return
         if not verb.may_reply(code):
             raise OutOfStep(f"{verb.name} is never answered with {code}")
-        if command.tag is not None:
+        if tag is not None:
             return
         if answer.preliminary:
             self._begin(command)

@@ -86,6 +86,7 @@ class Session:
         self._transfers = 0
         self._paces: dict[str, Pace | None] = {}
         self._ending: deque[tuple[Wire, float]] = deque()
+        self._ends_are_new = False
 
     async def answer(self, command: Command, *answers: Reply) -> None:
         """Send the replies to `command`, final or preliminary, in one packet, and move the dialogue on."""
@@ -212,7 +213,7 @@ class Session:
         """Whether too many ends are looked for already for `end_later` to take another."""
         most = _ENDING if self.native is None else _ENDING + self.services.config.limits.transfers
         if len(self._ending) >= most:
-            self.look_for_ends()
+            self._look(give_up=False)
         return len(self._ending) >= most
 
     def end_later(self, wire: Wire) -> None:
@@ -221,11 +222,19 @@ class Session:
         By then it is nearly always there, and nobody has waited.
         """
         self._ending.append((wire, trio.current_time() + _LINGER))
+        self._ends_are_new = True
 
     def look_for_ends(self, *, give_up: bool = False) -> None:
-        """Close the data connections whose end has come, or was waited for long enough."""
-        if not self._ending:
-            return
+        """Close the data connections whose end has come, or was waited for long enough.
+
+        The first look after `end_later` comes before the client has read anything, and is left out.
+        """
+        if self._ends_are_new and not give_up:
+            self._ends_are_new = False
+        elif self._ending:
+            self._look(give_up)
+
+    def _look(self, give_up: bool) -> None:
         now = trio.current_time()
         for _ in range(len(self._ending)):
             wire, until = self._ending.popleft()

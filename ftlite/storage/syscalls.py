@@ -32,6 +32,10 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+_HOW_CACHED = _OpenHow(os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
+_PIN_CACHED = (ctypes.byref(_HOW_CACHED), ctypes.sizeof(_HOW_CACHED))  # made once: it costs more than the call
+
+
 @contextmanager
 def told(path: str) -> Iterator[None]:
     """Turn an OSError of the block into the `StorageError` that names `path` (virtual)."""
@@ -57,8 +61,7 @@ def pin_cached(parent: int, name: bytes) -> int:
     Raises:
         BlockingIOError: the disk would have to be asked, or this kernel (before 5.12) or sandbox cannot say.
     """
-    how = _OpenHow(os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
-    fd: int = _LIBC.syscall(_SYS_OPENAT2, parent, ctypes.c_char_p(name), ctypes.byref(how), ctypes.sizeof(how))
+    fd: int = _LIBC.syscall(_SYS_OPENAT2, parent, ctypes.c_char_p(name), *_PIN_CACHED)
     if fd >= 0:
         return fd
     number = ctypes.get_errno()
