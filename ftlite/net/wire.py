@@ -256,10 +256,14 @@ class Wire:
         """
         if self._closed:
             raise _aborted()
-        told = False
+        told: bool | None = False
         try:
-            with trio.move_on_after(patience):
-                told = await self._tell_end()
+            told = self._tell_end()
+            if told is None:
+                with trio.move_on_after(patience):
+                    while told is None:
+                        await self._wait(trio.lowlevel.wait_writable)
+                        told = self._tell_end()
         finally:
             if not told:
                 self.abort()
@@ -296,21 +300,20 @@ class Wire:
             self._close()
         return ended
 
-    async def _tell_end(self) -> bool:
-        while self.secured is not None:
+    def _tell_end(self) -> bool | None:
+        """Whether our end is out: False when it never will be, None when there is no room for it yet."""
+        if self.secured is not None:
             try:
                 self.secured.unwrap()
-                break
             except ssl.SSLWantReadError:
-                break  # ours is out; theirs need not be waited for, the FIN behind it says the same
+                pass  # ours is out; theirs need not be waited for, the FIN behind it says the same
             except ssl.SSLWantWriteError:
-                await self._wait(trio.lowlevel.wait_writable)
+                return None
             except ssl.SSLEOFError:
-                break  # ours is out and the peer has closed upon it, without one of its own
+                pass  # ours is out and the peer has closed upon it, without one of its own
             except ssl.SSLError as error:
                 if error.reason != "APPLICATION_DATA_AFTER_CLOSE_NOTIFY":
                     return False
-                break
             except (OSError, ValueError):
                 return False
         try:
