@@ -71,7 +71,7 @@ def small(stage: Stage) -> Iterator[Row]:
             return {"rate": small_rate(server, count)}
 
         samples = in_rounds(stage, tls, 3 if stage.quick else 15, take)
-        yield samples.row("rate", f"4 KiB files, {label}", "files/s", ("of", 1.0))
+        yield samples.row("rate", f"4 KiB files, {label}", "files/s", ("pyftpdlib", 1.0))
 
 
 def small_rate(server: Running, count: int) -> float:

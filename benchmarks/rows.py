@@ -65,7 +65,7 @@ class Row:
 
 
 Measure = Callable[["Stage"], Iterable[Row]]
-Goal = tuple[Literal["of", "most", "least"], float]
+Goal = tuple[Literal["of", "most", "least", "pyftpdlib"], float]
 
 
 @define
@@ -85,7 +85,8 @@ class Samples:
         """A row of medians; of means where the kernel counts in coarse steps.
 
         Args:
-            goal: ("of", 1.2): within that part of the best peer; ("most", 20), ("least", 20): in the row's unit.
+            goal: ("of", 1.2): within that part of the best peer; ("pyftpdlib", 1.2): of this one; ("most", 20),
+                ("least", 20): in the row's unit.
         """
         taken = self.found.get(quantity, {})
         values = {name: (fmean if mean else median)(samples) for name, samples in taken.items()}
@@ -99,9 +100,14 @@ def held_to(row: Row, goal: Goal) -> Row:
     kind, bound = goal
     ours, best = row.values.get(OURS), row.best_peer()
     word = "<=" if row.less or kind == "most" else ">="
-    text = f"{word} {bound:g} {row.unit}" if kind != "of" else f"{word} {bound:g} x best peer"
-    if kind == "of":
+    if kind in ("most", "least"):
+        text = f"{word} {bound:g} {row.unit}"
+    elif kind == "of":
+        text = f"{word} {bound:g} x best peer"
         bound *= best[1] if best else 0.0
+    else:
+        text = f"{word} {bound:g} x {kind}"
+        bound *= row.values.get(kind, 0.0)
     met = ours is not None and (ours <= bound if word == "<=" else ours >= bound)
     more = {name: getattr(row, name) for name in ("digits", "spread", "troubles", "less", "series", "at")}
     return Row(row.what, row.unit, row.values, (text, met), **more)
