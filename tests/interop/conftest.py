@@ -33,7 +33,7 @@ def servers() -> Iterator[Callable[[str, Tls], Running]]:
         def serve(name: str, tls: Tls) -> Running:
             if (name, tls) not in started:
                 root = home / f"{name}-{tls.value}"
-                root.mkdir()
+                root.mkdir(exist_ok=True)  # one that could not start before left it
                 try:
                     started[name, tls] = stack.enter_context(SERVERS[name](root, certificate, tls))
                 except PeerMissing as missing:

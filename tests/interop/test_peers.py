@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.interop.tools import plain_session
 from tests.peers.certificate import make_certificate
 from tests.peers.process import PeerMissing, family
-from tests.peers.servers import SERVERS, Tls
+from tests.peers.servers import SERVERS, Running, Tls
 
 pytestmark = pytest.mark.interop
 
@@ -35,6 +36,21 @@ def test_a_peer_is_gone_after_its_block_with_all_its_sessions(name: str) -> None
         assert [number for number in held if _lives(number)] == []
         with pytest.raises(OSError), socket.create_connection((server.host, server.port), timeout=5):
             pass
+
+
+@contextlib.contextmanager
+def _absent(*_: object) -> Iterator[Running]:
+    raise PeerMissing("absent is not unpacked here")
+    yield
+
+
+def test_a_peer_that_is_missing_is_a_skip_each_time_it_is_asked_for(
+    servers: Callable[[str, Tls], Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SERVERS, "absent", _absent)
+    for _ in range(2):
+        with pytest.raises(pytest.skip.Exception, match="absent is not unpacked"):
+            servers("absent", Tls.OFF)
 
 
 def _lives(number: int) -> bool:
