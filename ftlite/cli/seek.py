@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,10 @@ import click
 from ftlite.cli.flags import client_flags, duration
 from ftlite.cli.look import entry_facts
 from ftlite.cli.options import Options
-from ftlite.cli.session import Done, Session, addresses_of, perform_each, voice_for
+from ftlite.cli.session import Done, Session, addresses_of, perform, voice_for
+from ftlite.cli.surroundings import here
 from ftlite.cli.targets import below, is_directory
+from ftlite.cli.voice import Voice
 from ftlite.config.units import parse_size
 from ftlite.protocol.entries import Entry, Kind
 
@@ -81,6 +83,24 @@ async def _tree(client: Client, path: str) -> AsyncIterator[tuple[str, Entry]]:
         yield "", entry
 
 
+def _each_tree(
+    options: Options,
+    voice: Voice,
+    words: Sequence[str],
+    one: Callable[[Session, Address, str], Awaitable[None]],
+) -> Done:
+    """`perform_each`, where `one` is also told how people see the path of what `words` came to."""
+    sources = addresses_of(words)
+    seen = here().seen
+
+    async def work(session: Session) -> None:
+        for word, source in zip(words or (".",), sources, strict=True):
+            async for found in session.each([source]):
+                await session.attempt(one(session, found, seen(word, found.path)), path=found.path)
+
+    return perform(options, voice, sources, work)
+
+
 @click.command()
 @click.argument("address", nargs=-1)
 @click.option("--name", multiple=True, metavar="GLOB", help="Whose last component matches. Repeatable.")
@@ -101,25 +121,25 @@ def find(
     null: bool,
 ) -> Done:
     """List everything below ADDRESS for which all of the conditions hold; a file, if they hold for it."""
-    sources = addresses_of(address)
     voice = voice_for("find", options)
     judges = _judges(name, kind, size, newer, older)
 
-    async def one(session: Session, source: Address) -> None:
+    async def one(session: Session, source: Address, seen: str) -> None:
         client = await session.client(source)
         async for inner, entry in _tree(client, source.path):
             path = below(source.path, inner) if inner else source.path
+            shown = below(seen, inner) if inner else seen
             if not all(judge(path, entry) for judge in judges):
                 continue
             voice.succeeded()
             if voice.json:
                 voice.event("entry", **entry_facts(entry, path))
             elif null:
-                voice.data(path.encode(errors="surrogateescape") + b"\0")
+                voice.data(shown.encode(errors="surrogateescape") + b"\0")
             else:
-                voice.line(path)
+                voice.line(shown)
 
-    return perform_each(options, voice, sources, one)
+    return _each_tree(options, voice, address, one)
 
 
 @click.command()
@@ -129,10 +149,9 @@ def find(
 @client_flags()
 def du(options: Options, address: tuple[str, ...], summarize: bool, human: bool) -> Done:
     """Sum up the sizes of the files below ADDRESS: bytes of content, directory by directory, the whole last."""
-    sources = addresses_of(address)
     voice = voice_for("du", options)
 
-    def tell(path: str, size: int, files: int) -> None:
+    def tell(path: str, name: str, size: int, files: int) -> None:
         voice.succeeded()
         if voice.json:
             voice.event("usage", path=path, size=size, files=files)
@@ -142,9 +161,9 @@ def du(options: Options, address: tuple[str, ...], summarize: bool, human: bool)
             import humanize
 
             shown = humanize.naturalsize(size)
-        voice.line(f"{shown}\t{path}")
+        voice.line(f"{shown}\t{name}")
 
-    async def one(session: Session, source: Address) -> None:
+    async def one(session: Session, source: Address, seen: str) -> None:
         client = await session.client(source)
         sizes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         sizes[""] = [0, 0]
@@ -160,6 +179,7 @@ def du(options: Options, address: tuple[str, ...], summarize: bool, human: bool)
                     held[1] += 1
         for inner in sorted(sizes, key=lambda path: (path.split("/") if path else []), reverse=True):
             if not inner or not summarize:
-                tell(below(source.path, inner) if inner else source.path or ".", *sizes[inner])
+                path, name = (below(top, inner) if inner else top or "." for top in (source.path, seen))
+                tell(path, name, *sizes[inner])
 
-    return perform_each(options, voice, sources, one)
+    return _each_tree(options, voice, address, one)

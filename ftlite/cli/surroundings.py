@@ -48,6 +48,10 @@ class Surroundings:
         """What the `words` name, patterns among them where there are patterns. ClientError USAGE."""
         return [self.address(word) for word in words]
 
+    def seen(self, word: str, path: str) -> str:
+        """How `path`, which the argument `word` came to, is shown to whoever gave it."""
+        return path
+
     def local(self, word: str) -> Path:
         """The local file or directory that `word` means."""
         return Path(word)

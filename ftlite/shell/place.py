@@ -92,9 +92,14 @@ class Here(Surroundings):
         return self._address(word)
 
     def _address(self, word: str) -> Address:
-        if "://" in word or self.site is None or self.shell.is_site(word):
+        if self._leads_elsewhere(word):
             return self.shell.address(word)
+        assert self.site is not None
         return evolve(self.site.address, path=self.site.path(word))
+
+    def _leads_elsewhere(self, word: str) -> bool:
+        """Whether `word` is an address, and no path from where one stands."""
+        return "://" in word or self.site is None or self.shell.is_site(word)
 
     def addresses(self, words: Sequence[str]) -> list[Address | Pattern]:
         found: list[Address | Pattern] = []
@@ -105,6 +110,14 @@ class Here(Surroundings):
             else:
                 found.append(self._address(word))
         return found
+
+    def seen(self, word: str, path: str) -> str:
+        if word.startswith(("/", "~/")) or word == "~" or self._leads_elsewhere(word):
+            return path
+        if isinstance(word, Word) and word.pattern is not None:
+            assert self.site is not None
+            return posixpath.relpath(path, self.site.cwd)
+        return word
 
     def local(self, word: str) -> Path:
         if isinstance(word, Word) and word.pattern is not None:

@@ -206,16 +206,43 @@ def test_a_full_disk_is_told_once_with_its_name(script: Script, at: Served, spot
         assert "/dev/full: no space left" in said.err
 
 
-def test_files_among_the_directories_that_are_looked_at(script: Script, spot: str) -> None:
+def test_files_among_the_directories_that_are_looked_at(script: Script) -> None:
     said = script("du -s *; find a f; find f --name 'g*'")
     assert said.code == 0
-    assert said.out.splitlines() == [
-        *(f"{size}\t/{spot}/{name}" for name, size in (("a", 1), ("b", 1), ("f", 1), ("g1", 2), ("g2", 2))),
-        f"/{spot}/a/x",
-        f"/{spot}/f",
-    ]
+    sizes = [f"{size}\t{name}" for name, size in (("a", 1), ("b", 1), ("f", 1), ("g1", 2), ("g2", 2))]
+    assert said.out.splitlines() == [*sizes, "a/x", "f"]
     assert script("du nosuch").code == 3
     assert script("find nosuch").code == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("find a", ["a/x"]),
+        ("find a/", ["a/x"]),
+        ("find a -0", ["a/x\0"]),
+        ("find ./b f", ["./b/x", "f"]),
+        ("find [ab]", ["a/x", "b/x"]),
+        ("find", ["./a", "./a/x", "./b", "./b/x", "./f", "./g1", "./g2"]),
+        ("cd a; find ../b . ../g*", ["../b/x", "./x", "../g1", "../g2"]),
+        ("cd a; find /SPOT/a /SPOT/b* ~/SPOT/f", ["/SPOT/a/x", "/SPOT/b/x", "/SPOT/f"]),
+        ("find URL/a", ["/SPOT/a/x"]),
+        ("du a b*", ["1\ta", "1\tb"]),
+        ("cd a; du; du -s ..; du /SPOT/b", ["1\t.", "7\t..", "1\t/SPOT/b"]),
+    ],
+)
+def test_trees_are_shown_as_they_are_seen_from_where_one_stands(
+    script: Script, at: Served, spot: str, line: str, shown: list[str]
+) -> None:
+    """As find(1) and du(1) do: relative where the argument was."""
+    said = script(line.replace("URL", at.url("/" + spot)).replace("SPOT", spot))
+    assert (said.code, sorted(said.out.splitlines())) == (0, sorted(row.replace("SPOT", spot) for row in shown))
+
+
+def test_what_is_shown_can_be_given_to_the_next_command(script: Script, spot: str) -> None:
+    assert script("cd b; find .. --name 'g*' | head -n 1 > seen; !cat seen; rm ../g1").out == "../g1\n"
+    event, _ = (json.loads(row) for row in script("find b", "--json").out.splitlines())
+    assert event["path"] == f"/{spot}/b/x"  # what reads events need not know where somebody stood
 
 
 def test_the_time_of_a_directory_where_a_server_sets_none(
