@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -96,6 +97,17 @@ def _gone(*paths: Path) -> Deed:
     return clean
 
 
+@contextmanager
+def _passing(*paths: Path) -> Iterator[None]:
+    """None of them is there before, nor behind, however it ends."""
+    clean = _gone(*paths)
+    clean()
+    try:
+        yield
+    finally:
+        clean()
+
+
 def make_tree(root: Path, count: int) -> None:
     """`count` files of 4 KiB, a hundred in each directory."""
     block = os.urandom(SMALL)
@@ -129,7 +141,6 @@ def _trees(stage: Stage, goal: _TreeGoal) -> list[Row]:
     ours, peer = stage.servers["ftlite", Tls.OFF], stage.servers["vsftpd", Tls.OFF]
     tree, back, copied = stage.directory / "tree", stage.directory / "back", stage.directory / "tar"
     there, theirs = ours.root / "t", peer.root / "t"
-    make_tree(tree, goal.count)
 
     def tar() -> None:
         shell("sh", "-c", f"mkdir '{copied}' && tar -C '{tree}' -cf - . | tar -C '{copied}' -xf -")
@@ -148,11 +159,12 @@ def _trees(stage: Stage, goal: _TreeGoal) -> list[Row]:
 
     rounds = 2 if stage.quick else 3
     limit: dict[str, tuple[Deed, Deed]] = {"tar": (tar, _gone(copied))}
-    up = in_turn(rounds, limit | {"ftlite": (put, _gone(there)), "lftp": (mirror_up, _gone(theirs))})
-    put()
-    mirror_up()
-    down = in_turn(rounds, limit | {"ftlite": (get, _gone(back)), "lftp": (mirror_down, _gone(back))})
-    _gone(there, theirs, tree)()
+    with _passing(tree, there, theirs, back, copied):
+        make_tree(tree, goal.count)
+        up = in_turn(rounds, limit | {"ftlite": (put, _gone(there)), "lftp": (mirror_up, _gone(theirs))})
+        put()
+        mirror_up()
+        down = in_turn(rounds, limit | {"ftlite": (get, _gone(back)), "lftp": (mirror_down, _gone(back))})
     return [_tree_row("put", up, goal), _tree_row("get", down, goal)]
 
 
@@ -160,25 +172,24 @@ async def _trees_in_a_session(stage: Stage, count: int) -> list[Row]:
     """As `_trees`, but without the start of an interpreter and a login; lftp starts in 20 ms, and is run whole."""
     ours, peer = stage.servers["ftlite", Tls.OFF], stage.servers["vsftpd", Tls.OFF]
     tree, back = stage.directory / "tree", stage.directory / "back"
-    clean = _gone(ours.root / "t", peer.root / "t", back)
-    make_tree(tree, count)
+    there, theirs = ours.root / "t", peer.root / "t"
     took: dict[str, dict[str, list[float]]] = {verb: {"ftlite": [], "lftp": []} for verb in ("put", "get")}
 
-    async def count_in(verb: str, name: str, deed: Callable[[], Awaitable[object]]) -> None:
+    async def take(verb: str, name: str, deed: Callable[[], Awaitable[object]]) -> None:
         began = time.perf_counter()
         await deed()
         took[verb][name].append(time.perf_counter() - began)
 
-    async with connect(f"ftp://{ours.user}@{ours.host}:{ours.port}", password=ours.password, tls="off") as client:
-        for _ in range(2 if stage.quick else 7):
-            clean()
-            await count_in("put", "ftlite", partial(client.put_tree, tree, "t"))
-            await count_in("get", "ftlite", partial(client.get_tree, "t", back))
-            _gone(back)()
-            await count_in("put", "lftp", partial(trio.to_thread.run_sync, lftp, peer, f"mirror -R -P4 {tree} t"))
-            await count_in("get", "lftp", partial(trio.to_thread.run_sync, lftp, peer, f"mirror -P4 t {back}"))
-    clean()
-    _gone(tree)()
+    with _passing(tree):
+        make_tree(tree, count)
+        async with connect(f"ftp://{ours.user}@{ours.host}:{ours.port}", password=ours.password, tls="off") as client:
+            for _ in range(2 if stage.quick else 7):
+                with _passing(there, theirs, back):
+                    await take("put", "ftlite", partial(client.put_tree, tree, "t"))
+                    await take("get", "ftlite", partial(client.get_tree, "t", back))
+                    _gone(back)()
+                    await take("put", "lftp", partial(trio.to_thread.run_sync, lftp, peer, f"mirror -R -P4 {tree} t"))
+                    await take("get", "lftp", partial(trio.to_thread.run_sync, lftp, peer, f"mirror -P4 t {back}"))
     goal = _TreeGoal(count, 10)
     return [
         _tree_row(verb, {name: median(values) for name, values in each.items()}, goal, ", in an open session")
