@@ -161,7 +161,7 @@ def nul(target: Target) -> None:
 
 @case(
     "line-eight-bit",
-    "RFC 2640 s.2.2",
+    "RFC 2640 s.3.1",
     Level.MUST,
     "A name of bytes beyond ASCII, UTF-8 or not, gets a reply.",
     "Files with other letters than English ones cannot be named, or end the session.",

@@ -81,7 +81,7 @@ def _transfer(verb: str, line: str, means: str) -> None:
 @case(
     "minimum-acct",
     "RFC 1123 s.4.1.2.13",
-    Level.SHOULD,  # a MUST there; nearly no server has accounts, nor loses anything by it
+    Level.MUST,
     "ACCT is known.",
     "Clients that always send ACCT cannot log in.",
 )

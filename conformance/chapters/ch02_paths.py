@@ -180,7 +180,7 @@ def too_deep(target: Target) -> None:
 @case(
     "path-cr-nul",
     "RFC 2640 s.3.1",
-    Level.MAY,
+    Level.MUST,
     "CR NUL in a name, which Telnet writes for CR, is one CR, or the name is refused.",
     "A file gets a name that no client can send again.",
 )

@@ -167,7 +167,7 @@ def prot_s_e(target: Target) -> None:
 
 @case(
     "prot-s-e-536",
-    "RFC 4217 s.9",
+    "RFC 2228 s.3 PROT",
     Level.SHOULD,
     "The refusal of PROT S and PROT E is 536.",
     "A client takes the level for one that nobody knows.",
@@ -230,7 +230,7 @@ def ccc_in_clear(target: Target) -> None:
 
 @case(
     "ccc",
-    "RFC 4217 s.5",
+    "RFC 2228 s.3 CCC",
     Level.MUST,
     "CCC is answered 200 and the connection goes on in clear, or it is refused and goes on in TLS.",
     "The session breaks where a firewall has to read along.",
@@ -249,7 +249,7 @@ def ccc(target: Target) -> str:
 
 @case(
     "ccc-refusal",
-    "RFC 2228 s.3 CCC",
+    "RFC 4217 s.5",
     Level.SHOULD,
     "A refusal of CCC is 533 or 534, or 500 or 502 where it is not known.",
     "A client cannot tell a ban from a mistake of its own.",
@@ -323,7 +323,7 @@ def rein_ends_tls(target: Target) -> None:
 
 @case(
     "stat-inside",
-    "RFC 4217 s.14",
+    "RFC 959 s.4.1.3 STAT",
     Level.SHOULD,
     "STAT inside TLS tells that the control connection is protected.",
     "Users cannot see whether they are protected.",
@@ -341,7 +341,7 @@ def stat_inside(target: Target) -> None:
 @case(
     "abor-inside",
     "RFC 4217 s.14",
-    Level.MUST,
+    Level.SHOULD,
     "ABOR inside TLS is obeyed without Telnet signals, which TLS cannot carry.",
     "A transfer that was begun by mistake cannot be stopped.",
 )

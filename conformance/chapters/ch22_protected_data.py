@@ -59,7 +59,7 @@ def empty(target: Target) -> None:
 
 @case(
     "data-tls-many",
-    "RFC 4217 s.7",
+    "RFC 4217 s.9",
     Level.MUST,
     "Ten transfers after each other work over TLS in one session.",
     "A mirror stops after a few files.",
@@ -266,7 +266,7 @@ def clear_download(target: Target) -> str | None:
 
 @case(
     "data-tls-garbage",
-    "RFC 4217 s.7",
+    "RFC 4217 s.10.2",
     Level.SHOULD,
     "A handshake on the data connection that fails ends the transfer with an error and keeps the session.",
     "One broken connection throws the user out.",

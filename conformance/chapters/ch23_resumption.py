@@ -1,4 +1,4 @@
-"""Chapter 23: sessions of TLS that data connections resume, and PROT C and P in turn (RFC 4217 s.7, s.9)."""
+"""Chapter 23: sessions of TLS that data connections resume, and PROT C and P in turn (RFC 4217 s.9, s.10.2)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _resumed(target: Target, own: ssl.SSLContext) -> bool:
 
 @case(
     "data-tls-resumed-1-2",
-    "RFC 4217 s.7",
-    Level.SHOULD,
+    "RFC 4217 s.10.2",
+    Level.MAY,
     "With TLS 1.2 a data connection can resume the control connection's session.",
     "Each file costs a whole handshake, and clients cannot know that both connections go to one server.",
 )
@@ -42,8 +42,8 @@ def resumed_1_2(target: Target) -> None:
 
 @case(
     "data-tls-resumed-1-3",
-    "RFC 4217 s.7",
-    Level.SHOULD,
+    "RFC 4217 s.10.2",
+    Level.MAY,
     "With TLS 1.3 a data connection can resume the control connection's session.",
     "Each file costs a whole handshake, and clients cannot know that both connections go to one server.",
 )
@@ -173,7 +173,7 @@ def prot_default(target: Target) -> str:
 @case(
     "data-tls-abor",
     "RFC 4217 s.14",
-    Level.MUST,
+    Level.SHOULD,
     "ABOR over TLS ends a running download, and the session goes on.",
     "A transfer that was begun by mistake cannot be stopped.",
 )

@@ -65,7 +65,7 @@ def _bounce(target: Target, way: Way) -> str:
 
 @case(
     "bounce-port",
-    "RFC 2577 s.3",
+    "RFC 2577 s.4",
     Level.SHOULD,
     "PORT to another host than the client's makes no connection.",
     "The server attacks others, in its own name, for anybody who can log in.",
@@ -76,7 +76,7 @@ def bounce_port(target: Target) -> str:
 
 @case(
     "bounce-eprt",
-    "RFC 2577 s.3",
+    "RFC 2577 s.4",
     Level.SHOULD,
     "EPRT to another host than the client's makes no connection.",
     "The server attacks others, in its own name, for anybody who can log in.",
@@ -96,8 +96,8 @@ def _refused(target: Target, way: Way, port: int) -> None:
 
 @case(
     "bounce-port-told",
-    "RFC 2577 s.3",
-    Level.SHOULD,
+    "RFC 2577 s.4",
+    Level.MAY,
     "PORT to a host that is not the client is refused before a transfer is begun.",
     "A client whose address was rewritten waits for a connection that never comes.",
 )
@@ -109,8 +109,8 @@ def bounce_port_told(target: Target) -> None:
 
 @case(
     "bounce-eprt-told",
-    "RFC 2577 s.3",
-    Level.SHOULD,
+    "RFC 2577 s.4",
+    Level.MAY,
     "EPRT to a host that is not the client is refused before a transfer is begun.",
     "A client whose address was rewritten waits for a connection that never comes.",
 )
@@ -145,7 +145,7 @@ def low_eprt(target: Target) -> None:
 @case(
     "bounce-low-port-504",
     "RFC 2577 s.3",
-    Level.MAY,
+    Level.SHOULD,
     "The refusal of a port below 1024 is 504, as RFC 2577 proposes.",
     "Programs cannot tell this refusal from that of a wrong number.",
 )
@@ -197,7 +197,7 @@ def _thief(here: Place, port: int) -> Iterator[socket.socket]:
 
 @case(
     "theft-of-download",
-    "RFC 2577 s.8",
+    "RFC 2577 s.4",
     Level.SHOULD,
     "A passive port gives no file to another address than the client's.",
     "Whoever connects first reads the files of others.",
@@ -215,7 +215,7 @@ def theft_download(target: Target) -> None:
 
 @case(
     "theft-of-upload",
-    "RFC 2577 s.8",
+    "RFC 2577 s.4",
     Level.SHOULD,
     "A passive port takes no file from another address than the client's.",
     "Whoever connects first puts content under the names of others.",
@@ -281,7 +281,7 @@ def scattered(target: Target) -> str:
 @case(
     "passive-many",
     "RFC 2577 s.8",
-    Level.SHOULD,
+    Level.MAY,
     "Thirty PASV in one session use up no ports, and the last one works.",
     "One client takes the ports away from everybody.",
 )
@@ -295,7 +295,7 @@ def many(target: Target) -> None:
 
 @case(
     "passive-of-others",
-    "RFC 2577 s.8",
+    "RFC 959 s.2.3",
     Level.MUST,
     "Two sessions that wait at the same time wait at two ports, and each gets its own file.",
     "Users get each other's files.",
@@ -323,7 +323,7 @@ def of_others(target: Target) -> None:
 @case(
     "guessing-is-slow",
     "RFC 2577 s.5",
-    Level.MAY,
+    Level.SHOULD,
     "A wrong password is answered after a while (RFC 2577 proposes five seconds).",
     "Passwords can be guessed as fast as the network allows.",
 )
@@ -387,7 +387,7 @@ def told_by_time(target: Target) -> str:
 
 @case(
     "rnfr-of-strangers",
-    "RFC 2577 s.4",
+    "RFC 959 s.2.2",
     Level.MUST,
     "Access is judged for the session: what one was told with RNFR another cannot use.",
     "Users act with the rights of others.",

@@ -48,7 +48,7 @@ class Address:
 
     @property
     def effective_port(self) -> int:
-        """The port to dial: 21, or 990 for implicit TLS (RFC 4217 s.15.1), unless named."""
+        """The port to dial: 21, or 990 for implicit TLS (in no RFC), unless named."""
         return self.port if self.port is not None else (990 if self.scheme is Scheme.FTPS else 21)
 
     def __str__(self) -> str:

@@ -131,7 +131,7 @@ def _doubt_epsv(session: Session) -> bool:
 
 
 async def _passive_port(session: Session) -> int:
-    """The port to dial. The host is always the control connection's: another could only be a lie (RFC 2577 s.3)."""
+    """The port to dial. The host is always the control connection's: another could only be a lie (RFC 2577 s.4)."""
     if not session.quirks.no_epsv:
         answer = await session.ask("EPSV")
         try:

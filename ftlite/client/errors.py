@@ -127,7 +127,7 @@ _TLS_REMEDY = "the server and this client disagree about encryption; see --tls"
 def meaning(code: int, text: str, command: str = "") -> Outcome | None:
     """What a 4xx or 5xx reply to `command` says; None when it says no more than that nothing was done."""
     if code == 521 and command == "MKD":
-        return Outcome.EXISTS  # RFC 959 app. II, older than the 521 of RFC 2228
+        return Outcome.EXISTS  # RFC 959 app. II, older than the 521 of RFC 4217 s.10.2
     if code == 552 and command in ("LIST", "NLST", "MLSD"):
         return None  # too much to list, which is no lack of room
     if code in _CODES:

@@ -63,7 +63,7 @@ class HashPolicy(enum.Enum):
 
 @frozen
 class Endpoint:
-    """Where to listen. `implicit` means TLS from the first byte (RFC 4217 s.15.1, port 990)."""
+    """Where to listen. `implicit` means TLS from the first byte (port 990; in no RFC)."""
 
     host: str = "::"
     port: int = field(default=2121, validator=_at_least(0))

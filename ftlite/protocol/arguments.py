@@ -50,7 +50,7 @@ class Argument(enum.Enum):
     UTIME = enum.auto()  #: (ns since the epoch, path): SITE UTIME in both its forms
     OPTION = enum.auto()  #: (verb in capitals, the rest, possibly empty) (RFC 2389 s.4)
     LEVEL = enum.auto()  #: "C" or "P" (RFC 2228 s.3 PROT)
-    MECHANISM = enum.auto()  #: "TLS" (RFC 4217 s.4)
+    MECHANISM = enum.auto()  #: "TLS" (RFC 4217 s.17)
     SITE = enum.auto()  #: the Command behind SITE
     WAIT = enum.auto()  #: a WaitRequest without a tag (docs/protocol.md s.8)
     TAGGED = enum.auto()  #: a request of native mode, which is not for parsers here; anything in stock

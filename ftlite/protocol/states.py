@@ -66,7 +66,7 @@ _NATIVE_OFFER: Final = "FTLITE"  #: the name that OPTS turns the native dialect 
 
 #: Verb -> what it asks for, in order; the first demand that does not hold is the answer. RFC 959 s.5.4 and s.6, RFC
 #: 2428 s.4 (EPSV ALL), RFC 2228 s.3 and RFC 4217 s.9 (PBSZ before PROT, both on a secured connection). A second AUTH
-#: would put TLS into TLS. REIN would have to end TLS and go on in clear (RFC 4217 s.11), which nothing here ever does.
+#: would put TLS into TLS. REIN would have to end TLS and go on in clear (RFC 4217 s.13), which nothing here ever does.
 DEMANDS: Final[Mapping[str, tuple[Demand, ...]]] = {
     "USER": (Demand(lambda d, _: d.secured or not d.tls_required, 530, "Encrypt the session first: AUTH TLS."),),
     "PASS": (Demand(lambda d, _: d.login is Login.NAMED, 503, "Give a name first: USER."),),
@@ -202,7 +202,7 @@ class ServerDialogue:
         self.protection = "C"
 
     def secure(self) -> None:
-        """TLS is on since now: what was said in clear is forgotten, a login too (RFC 2228 s.3 AUTH)."""
+        """TLS is on since now: what was said in clear is forgotten, a login too (RFC 2228 s.3 AUTH, RFC 4217 s.4.2)."""
         if self.secured:
             raise OutOfStep("the session is encrypted already")
         self.reset()

@@ -20,7 +20,7 @@ from ftlite.protocol.text import decode, encode, printable
 ALWAYS: Final = frozenset({421, 500, 501, 503, 504, 530})
 #: Replies of the disk: busy, fault, no room, not there, too large, not a name, not from there.
 _DISK: Final = frozenset({450, 451, 452, 550, 552, 553, 554})
-#: Replies of a transfer (RFC 959 s.5.4, RFC 1123 s.4.1.2.13, RFC 2228 s.5 for 521, RFC 4217 s.10 for 522).
+#: Replies of a transfer (RFC 959 s.5.4, RFC 1123 s.4.1.2.13, RFC 4217 s.10.2 for 521 and 522).
 _DATA: Final = frozenset({125, 150, 226, 250, 425, 426, 521, 522, 551}) | _DISK
 #: Replies of a digest, which may take as long as a transfer and is ended by ABOR like one (RFC 959 s.4.1.3).
 _DIGEST: Final = frozenset({213, 426, 551}) | _DISK

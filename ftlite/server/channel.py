@@ -53,7 +53,7 @@ class Channel:
 
     @property
     def leftover(self) -> bool:
-        """Bytes came that no line has used yet: under AUTH TLS somebody may have put them there (RFC 4217 s.15.2)."""
+        """Bytes came that no line has used yet: under AUTH TLS somebody may have put them there (RFC 2228 s.3 CCC)."""
         return bool(self._lines.pending)
 
     @property

@@ -270,6 +270,8 @@ FAULTS: dict[str, Fault] = {
     "USER in clear behind AUTH": Fault("tls-injection-login", _keeps_what_came_in_clear),
     "a login in clear outlives AUTH": Fault("tls-auth-ends-login", _login_outlives_auth),
     "AUTH inside TLS": Fault("tls-auth-again", says(rb"^503 The session is encrypted already", b"234 Again"), tls=True),
+    "no PROT in FEAT": Fault("tls-feat", says(rb"(?m)^ PROT\r\n", b"")),
+    "no TLS behind FEAT's AUTH": Fault("tls-feat-mechanism", says(rb"(?m)^ AUTH TLS\r", b" AUTH GSSAPI\r")),
     "PROT P in clear": Fault("prot-in-clear", demands_nothing("PROT")),
     "CCC is granted and not done": Fault("ccc", says(rb"^533 ", b"200 "), tls=True),
     "QUIT without close_notify": Fault("tls-quit-close-notify", sets(Wire, "_tell_end", _no_close_notify), tls=True),

@@ -181,7 +181,7 @@ _LIES = Script(answers={"EPSV": _NO_EPSV, "PASV": _elsewhere})
 for deed in (GET, PUT):
     case(
         f"pasv-other-host-{deed.value}",
-        "RFC 2577 s.3",
+        "RFC 2577 s.4",
         SHOULD,
         deed,
         after("PASV", not_misled),

@@ -39,7 +39,7 @@ case(
 )
 case(
     "name-utf8",
-    "RFC 2640 s.2.1",
+    "RFC 2640 s.2.2",
     SHOULD,
     GET,
     succeeded,
@@ -49,7 +49,7 @@ case(
 )
 case(
     "name-utf8-put",
-    "RFC 2640 s.2.1",
+    "RFC 2640 s.2.2",
     SHOULD,
     PUT,
     lambda seen: _stored_as("/Grüße-文件.bin", seen),

@@ -100,7 +100,7 @@ case(
 )
 case(
     "tls-session-reused",
-    "RFC 4217 s.10.4",
+    "RFC 4217 s.10.2",
     MAY,
     GET,
     _resumed,
@@ -114,7 +114,7 @@ for name, reply in (("502", b"502 No TLS.\r\n"), ("534", b"534 Policy.\r\n"), ("
     for deed in (GET, PUT):
         case(
             f"tls-auth-{name}-{deed.value}",
-            "RFC 4217 s.4.1",
+            "RFC 4217 s.10.3",
             MUST,
             deed,
             nothing_in_clear,
@@ -124,7 +124,7 @@ for name, reply in (("502", b"502 No TLS.\r\n"), ("534", b"534 Policy.\r\n"), ("
         )
 case(
     "tls-not-offered",
-    "RFC 4217 s.4.1",
+    "RFC 4217 s.10.3",
     MUST,
     GET,
     nothing_in_clear,
@@ -146,7 +146,7 @@ def _logged_in_already(session: Session, _: bytes) -> None:
 
 case(
     "tls-no-handshake",
-    "RFC 4217 s.4.1",
+    "RFC 4217 s.10.3",
     MUST,
     GET,
     nothing_in_clear,
@@ -155,7 +155,7 @@ case(
 )
 case(
     "tls-stripped-by-230",
-    "RFC 4217 s.4.1",
+    "RFC 4217 s.10.3",
     MUST,
     GET,
     nothing_in_clear,
@@ -318,7 +318,7 @@ def _nobody(session: Session, _: bytes) -> None:
 
 case(
     "tls-injected",
-    "RFC 4217 s.15",
+    "RFC 2228 s.3 CCC",
     MUST,
     GET,
     lambda seen: _fooled(seen),
@@ -348,7 +348,7 @@ def _data_tls_fails(session: Session, content: bytes) -> None:
 
 case(
     "tls-data-alert",
-    "RFC 4217 s.7",
+    "RFC 4217 s.9",
     MUST,
     GET,
     refused,

@@ -22,7 +22,7 @@ _NATIVE_HELP = "OPTS FTLITE 1: the native dialect, GET PUT DONE LIST NLST MLSD H
 
 
 async def system(call: Call) -> Reply:
-    """SYST: the answer that makes clients read our listings as ls's (RFC 1123 s.4.1.3.2)."""
+    """SYST: the answer that makes clients read our listings as ls's (RFC 959 s.4.1.3)."""
     return reply(215, "UNIX Type: L8")
 
 

@@ -14,7 +14,7 @@ from ftlite.storage.errors import StorageError, WouldBlock
 
 
 async def user(call: Call) -> Reply:
-    """Every name is asked for a password, so that nobody learns which names exist (RFC 2577 s.6)."""
+    """Every name is asked for a password, so that nobody learns which names exist (RFC 2577 s.7)."""
     call.session.log_out()
     return reply(331, "Give your password with PASS.")
 
@@ -82,7 +82,7 @@ async def quit_(call: Call) -> Reply:
 
 
 async def auth(call: Call) -> Reply:
-    """AUTH: the session shakes hands after this reply. Bytes sent ahead of it end the session (RFC 4217 s.15.2)."""
+    """AUTH: the session shakes hands after this reply. Bytes sent ahead of it end the session (RFC 2228 s.3 CCC)."""
     if call.session.channel.leftover:
         raise Hangup("sent bytes after AUTH in clear")
     try:
@@ -105,5 +105,5 @@ async def protection(call: Call) -> Reply:
 
 
 async def clear_control(call: Call) -> Reply:
-    """CCC: the control connection stays encrypted (RFC 4217 s.12.3 lets a server say so)."""
+    """CCC: the control connection stays encrypted (RFC 4217 s.5 lets a server say so)."""
     raise Refused(reply(533, "The control connection stays encrypted."))
