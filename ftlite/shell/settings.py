@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import click
+import trio
 
 from ftlite.cli.exits import CliError
 from ftlite.cli.flags import client_flags, every_extra
 from ftlite.cli.options import Options
+from ftlite.cli.run import parse_command
 from ftlite.cli.session import Done
+from ftlite.cli.surroundings import Surroundings
 from ftlite.cli.voice import Voice
 from ftlite.shell import table
 from ftlite.shell.inside import RAW, Words, action
@@ -20,9 +24,17 @@ from ftlite.shell.words import parse, quote, spelled
 
 @click.command()
 @client_flags(*every_extra())
-def _probe(options: Options) -> int:
-    """Never run: it has every flag, by which values are read and shown."""
-    return 0
+def _probe(options: Options) -> Options:
+    """It has every flag, by which values are read and shown. Run without any, it tells what they are then."""
+    return options
+
+
+def _options(settings: Mapping[str, Any]) -> Options:
+    """What the environment and config.toml make of all flags where `settings` are what was typed. ConfigError."""
+    place = Surroundings()
+    place.settings = settings
+    options: Options = parse_command(_probe, "unset", [], place)
+    return options
 
 
 _ON_OFF = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
@@ -99,6 +111,8 @@ def unset(name: str) -> Done:
         option = flags().get(name.removeprefix("--"))
         if option is None or option.name is None:
             raise CliError("USAGE", f"there is no setting {name!r}; 'set' lists what is set")
+        left = {field: value for field, value in shell.settings.items() if field != option.name}
+        shell.base = await trio.to_thread.run_sync(_options, left)
         shell.settings.pop(option.name, None)
         if shell.site is not None:
             shell.site.settings.pop(option.name, None)

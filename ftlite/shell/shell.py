@@ -43,6 +43,7 @@ class Shell:
 
     Attributes:
         site: the server that is open; None: none is.
+        base: what flags are that are not set: typed at the start, from the environment or config.toml.
         settings: flags for every command, by the names of `Options`; those typed when a site was opened come first.
         aliases: name -> line.
         jobs: what runs.
@@ -67,7 +68,7 @@ class Shell:
         self.servers = servers
         self.site: Site | None = None
         self.settings = dict(settings)
-        self._options = options
+        self.base = options
         self.aliases: dict[str, str] = {}
         self.jobs = Jobs(_QUEUED)
         self.totals = Tally()
@@ -372,7 +373,7 @@ class Shell:
     def options(self) -> Options:
         """What the settings come to."""
         held = {**self.settings, **(self.site.settings if self.site else {}), "max_time": None}
-        return evolve(self._options, **held, settled=self._options.settled | held.keys())
+        return evolve(self.base, **held, settled=self.base.settled | held.keys())
 
 
 def _rescued(following: Sequence[Statement]) -> bool:

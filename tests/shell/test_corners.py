@@ -37,6 +37,32 @@ def test_what_is_set_holds_for_the_shells_own_commands(script: Script, spot: str
     assert said.out.endswith(f"/{spot}\n")
 
 
+def test_what_was_typed_at_the_start_can_be_unset_for_the_shells_own_commands(
+    script: Script, spot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = script("pwd; unset json; pwd; quote NOOP", "--json")
+    shown, plain, answer, summary = said.out.splitlines()
+    assert json.loads(shown)["text"] == plain == f"/{spot}"
+    assert answer.startswith("200 ")
+    assert json.loads(summary)["event"] == "summary"  # whoever started it asked for events
+    monkeypatch.setenv("FTLITE_JSON", "1")
+    shown, _ = script("unset json; pwd", "--json").out.splitlines()
+    assert json.loads(shown)["text"] == f"/{spot}"
+
+
+def test_what_is_unset_is_what_the_configuration_says(
+    at: Served, ftlite: Ftlite, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = os.environ["FTLITE_PIN"]
+    monkeypatch.delenv("FTLITE_PIN")
+    config = home / ".config/ftlite"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text(f'pin = "sha256//{"A" * 43}="\n')
+    assert ftlite(at.url(), "-c", "cd /; unset retries; cd /", "--pin", pin, "--retries", "0").code == 0
+    said = ftlite(at.url(), "-c", "unset pin; cd /", "--pin", pin)
+    assert said.code == 5, said.err  # of the configuration, and not the one that was typed
+
+
 def test_and_or_as_in_sh(script: Script) -> None:
     said = script("ls nosuch && pwd || !echo rescued")
     assert (said.code, said.out) == (0, "rescued\n")
