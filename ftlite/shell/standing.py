@@ -49,7 +49,7 @@ def run_shell(voice: Voice, way: Way, address: str | None, options: Options, set
     tally = Tally()
     try:
         started()
-        code = trio.run(_stand, way, address, options, settings, tally)
+        code = trio.run(_stand, voice, way, address, options, settings, tally)
     except Exception as error:
         if all(isinstance(leaf, BrokenPipeError) for leaf in exits.leaves(error)):
             raise BrokenPipeError from error
@@ -61,8 +61,11 @@ def run_shell(voice: Voice, way: Way, address: str | None, options: Options, set
     return code
 
 
-async def _stand(way: Way, address: str | None, options: Options, settings: dict[str, Any], tally: Tally) -> int:
-    """A shell with all that it stands on, which ends when `way` does."""
+async def _stand(
+    voice: Voice, way: Way, address: str | None, options: Options, settings: dict[str, Any], tally: Tally
+) -> int:
+    """A shell with all that it stands on, which ends when `way` does. `voice` speaks JSON then, if that is what was
+    set last."""
     code = exits.OK
     async with Servers(Logins()) as servers, open_plain_nursery() as nursery:
         shell = Shell(servers, nursery, options, settings, sums_up=way.sums_up)
@@ -77,6 +80,7 @@ async def _stand(way: Way, address: str | None, options: Options, settings: dict
         if scope.cancelled_caught:
             code = way.stopped or exits.INTERRUPTED
             shell.stopped(code)
+        voice.json |= shell.options.json
         shell.remember()
         nursery.cancel_scope.cancel()
     return code

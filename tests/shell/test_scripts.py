@@ -206,6 +206,31 @@ def test_one_summary_for_all(script: Script, at: Served, spot: str) -> None:
     assert f"1 failed: /{spot}/nosuch" in told.err
 
 
+def test_a_summary_ends_a_script_that_asks_for_events_itself(
+    script: Script, at: Served, spot: str, ftlite: Ftlite, home: Path, dialect: str
+) -> None:
+    files(at, spot, a="abc")
+    (home / "lines").write_text("set json on\nget a\n")
+    environment = clean_environment(home) | {
+        name: os.environ[name] for name in ("FTLITE_PASSWORD", "FTLITE_PIN", "FTLITE_DIALECT")
+    }
+    stdin = subprocess.run(
+        [sys.executable, "-m", "ftlite", "shell", at.url(spot)],
+        input="set json on\nget a\n", capture_output=True, text=True, check=True, env=environment,
+    ).stdout  # fmt: skip
+    for out, command in (
+        (script("set json on; get a").out, "shell"),
+        (ftlite("batch", str(home / "lines"), at.url(spot)).out, "batch"),
+        (stdin, "shell"),
+    ):
+        moved, summary = (json.loads(line) for line in out.splitlines())
+        assert moved["event"] == "file"
+        assert (summary["event"], summary["command"], summary["done"]) == ("summary", command, 1)
+    failed, summary = (json.loads(line) for line in script("set json on; get nosuch").out.splitlines())
+    assert (failed["event"], summary["event"], summary["exit"]) == ("error", "summary", 3)
+    assert "summary" not in script("set json on; set json off; get a").out  # the end is for people
+
+
 def test_a_batch_file(at: Served, spot: str, ftlite: Ftlite) -> None:
     files(at, spot, a="a", b="b")
     Path("script").write_text("# fetch\n\nget a\n-rm nosuch\n@get \\\n  b\nrm nosuch\nrm a\n")
