@@ -233,9 +233,9 @@ class OnePort:
                 sock.settimeout(_PATIENCE)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             pair = _Pair(self, near, far)
-            with self._lock:
+            with self._lock:  # nobody waits for its end before it has begun
                 self._live.add(pair)
-            pair.start()
+                pair.start()
 
 
 @contextlib.contextmanager

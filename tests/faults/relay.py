@@ -168,9 +168,9 @@ class Relay:
             if data:
                 cut, self._cut = self._cut, None
             pair = _Pair(self, near, far, cut)
+            pair.start()  # before anybody can want to wait for its end
             if not data:
                 self._control.append(pair)
-            pair.start()
 
 
 @contextlib.contextmanager
