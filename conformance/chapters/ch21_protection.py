@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from conformance.chapters.checks import want, want_alive, want_class
 from conformance.chapters.secured import before_auth, context, protected, shaken, tls_socket, want_in_step
+from conformance.place import place
 from conformance.registry import Failed, Level, Skipped, case
 from conformance.wire import Closed, Target, TlsMode, Wire
 
@@ -284,6 +285,27 @@ def wrapped(target: Target) -> None:
         for verb in ("MIC", "CONF", "ENC"):
             want_class(wire.command(f"{verb} Tk9PUA=="), "5", verb)
         want_in_step(target, wire, "MIC, CONF and ENC")
+
+
+@case(
+    "auth-begins-afresh",
+    "RFC 4217 s.4.2",
+    Level.MUST,
+    "AUTH after a login in clear takes back the working directory, too.",
+    "What somebody in the middle sent in clear decides where protected uploads go.",
+)
+def auth_begins_afresh(target: Target) -> None:
+    with place(target) as here, before_auth(target) as wire:
+        if target.login(wire).code != 230:
+            raise Skipped("a login in clear is refused")
+        home = wire.command("PWD").shown
+        want(wire.command(f"CWD {here.path}"), (200, 250), "CWD")
+        if (reply := wire.command("AUTH TLS")).code != 234:
+            raise Skipped(f"after a login AUTH is answered {reply.shown}")
+        wire.secure(target.host)
+        want(target.login(wire), (230,), "the login after AUTH TLS")
+        if (now := wire.command("PWD").shown) != home:
+            raise Failed(f"PWD is answered {now}, and after the login in clear it was {home}")
 
 
 @case(

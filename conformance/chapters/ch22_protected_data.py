@@ -277,3 +277,17 @@ def garbage(target: Target) -> None:
         opening.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         want_class(wire.reply(), "45", "a data connection without TLS")
         want_alive(wire, "a handshake that failed")
+
+
+@case(
+    "data-tls-garbage-522",
+    "RFC 4217 s.10.2",
+    Level.SHOULD,
+    "A handshake on the data connection that fails is a 522.",
+    "A client cannot tell bad TLS from a port that nobody reached, and tries again in vain.",
+)
+def garbage_522(target: Target) -> None:
+    with protected(target) as wire, opened(wire, "NLST") as opening:
+        wire.patience = 4.0
+        opening.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        want(wire.reply(), (522,), "a data connection without TLS")

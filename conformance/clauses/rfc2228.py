@@ -16,7 +16,7 @@ CLAUSES = (
     Clause(
         "RFC 4217 s.4.2",
         "AUTH TLS is answered 234; a server may refuse what comes before; parameters begin afresh",
-        "TYPE and directory after AUTH; the login is judged by RFC 2228 s.3 AUTH",
+        "TYPE, MODE and STRU after AUTH; the login is judged by RFC 2228 s.3 AUTH",
     ),
     Clause("RFC 4217 s.5", "which code refuses CCC", "PBSZ and PROT after CCC was granted"),
     Clause("RFC 4217 s.6", "FEAT lists AUTH TLS, PBSZ and PROT"),
@@ -33,7 +33,7 @@ CLAUSES = (
     Clause(
         "RFC 4217 s.10.2",
         "what the server asks of a data connection: protection, a handshake, perhaps a resumed session",
-        "the codes 521 and 522",
+        "the code 521",
     ),
     Clause("RFC 4217 s.10.3", "the client's view of the control connection", "of clients"),
     Clause("RFC 4217 s.10.4", "the client's view of the data connection", "of clients"),

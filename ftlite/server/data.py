@@ -2,7 +2,7 @@
 
 `data_connection` is the one way in: it says 150, opens, and gives a `Link`, which moves bytes and ends. What fails on
 the way leaves as `Refused` with the reply that RFC 959 s.5.4 has for it: 425 when nothing could be opened, 426 when it
-broke.
+broke; 522 when the handshake failed (RFC 4217 s.10.2).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attrs import frozen
 from ftlite.movers import Flow, receive_file, send_bytes, send_file
 from ftlite.movers.errors import DiskFault, MoverError
 from ftlite.net.active import dial
-from ftlite.net.errors import NetError
+from ftlite.net.errors import Kind, NetError
 from ftlite.net.wire import Wire
 from ftlite.protocol.arguments import TransferType
 from ftlite.protocol.ascii import FromWire, ToWire
@@ -110,7 +110,8 @@ async def _open(call: Call) -> Wire:
         raise Refused(reply(425, "No data connection came in time.")) from error
     except NetError as error:
         session.event("data.failed", reason=str(error))
-        raise Refused(reply(425, f"No data connection: {error}.")) from error
+        code = 522 if error.kind is Kind.TLS else 425  # 522: RFC 4217 s.10.2
+        raise Refused(reply(code, f"No data connection: {error}.")) from error
     finally:
         session.free_port()
 

@@ -174,6 +174,24 @@ def _login_outlives_auth(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(states.ServerDialogue, "secure", lambda self: setattr(self, "secured", True))
 
 
+def _directory_outlives_auth(patch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+
+    async def keeps(call: Call, right: Any) -> Reply:
+        kept.append(call.session.cwd)
+        answer: Reply = await right(call)
+        return answer
+
+    async def gives_back(call: Call, right: Any) -> Reply:
+        answer: Reply = await right(call)
+        if kept:
+            call.session.cwd = kept.pop()
+        return answer
+
+    wraps("AUTH", keeps)(patch)
+    wraps("PASS", gives_back)(patch)
+
+
 def _one_for_all(patch: pytest.MonkeyPatch) -> None:
     """What OPTS sets holds for everybody."""
     shared = session.Options()
@@ -269,6 +287,8 @@ FAULTS: dict[str, Fault] = {
     "commands in clear behind AUTH": Fault("tls-injection", _keeps_what_came_in_clear),
     "USER in clear behind AUTH": Fault("tls-injection-login", _keeps_what_came_in_clear),
     "a login in clear outlives AUTH": Fault("tls-auth-ends-login", _login_outlives_auth),
+    "the directory in clear outlives AUTH": Fault("auth-begins-afresh", _directory_outlives_auth),
+    "a handshake that failed is a 425": Fault("data-tls-garbage-522", says(rb"^522 ", b"425 "), tls=True),
     "AUTH inside TLS": Fault("tls-auth-again", says(rb"^503 The session is encrypted already", b"234 Again"), tls=True),
     "no PROT in FEAT": Fault("tls-feat", says(rb"(?m)^ PROT\r\n", b"")),
     "no TLS behind FEAT's AUTH": Fault("tls-feat-mechanism", says(rb"(?m)^ AUTH TLS\r", b" AUTH GSSAPI\r")),
