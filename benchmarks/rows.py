@@ -98,19 +98,23 @@ class Samples:
 
 
 def held_to(row: Row, goal: Goal) -> Row:
-    """`row` with a goal that its values decide; without ftlite's value it is not met."""
-    kind, bound = goal
+    """`row` with a goal that its values decide; without ftlite's value, or the peer's, it is not met."""
+    kind, factor = goal
     ours, best = row.values.get(OURS), row.best_peer()
     word = "<=" if row.less or kind == "most" else ">="
+    text = f"{word} {factor:g} "
     if kind in ("most", "least"):
-        text = f"{word} {bound:g} {row.unit}"
+        measure: float | None = 1.0
+        text += row.unit
     elif kind == "of":
-        text = f"{word} {bound:g} x best peer"
-        bound *= best[1] if best else 0.0
+        measure = best[1] if best else None
+        text += "x best peer"
     else:
-        text = f"{word} {bound:g} x {kind}"
-        bound *= row.values.get(kind, 0.0)
-    met = ours is not None and (ours <= bound if word == "<=" else ours >= bound)
+        measure = row.values.get(kind)
+        text += f"x {kind}"
+    met = False
+    if ours is not None and measure is not None:
+        met = ours <= factor * measure if word == "<=" else ours >= factor * measure
     more = {name: getattr(row, name) for name in ("digits", "spread", "troubles", "less", "series", "at")}
     return Row(row.what, row.unit, row.values, (text, met), **more)
 

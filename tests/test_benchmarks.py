@@ -42,6 +42,7 @@ def test_samples_make_medians_spreads_and_a_verdict() -> None:
     assert row.goal == (">= 1 x best peer", False)
     assert samples.row("rate", "GET", "ms", ("of", 1.2), less=True).goal == ("<= 1.2 x best peer", True)
     assert samples.row("rate", "GET", "ms", ("most", 2.0), less=True).goal == ("<= 2 ms", True)
+    assert samples.row("rate", "GET", "MiB/s", ("pyftpdlib", 0.0)).goal == (">= 0 x pyftpdlib", False)
     samples.add("pyftpdlib", {"rate": 2.5})
     assert samples.row("rate", "GET", "MiB/s", ("pyftpdlib", 0.8)).goal == (">= 0.8 x pyftpdlib", True)
     assert samples.row("rate", "GET", "MiB/s", ("pyftpdlib", 1.0)).goal == (">= 1 x pyftpdlib", False)

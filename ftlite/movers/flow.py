@@ -113,7 +113,7 @@ class _Slice:
     moved: int
     ended: bool = False
     blocked: bool = False
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 async def drive(wire: Wire, flow: Flow, turn: Turn, *, sending: bool) -> int:
@@ -169,7 +169,7 @@ def _slice(turn: Turn, wire: Wire, event: int, most: int, limiter: trio.Capacity
         return _Slice(moved, error=failure)
     except OSError as error:
         return _Slice(moved, error=DiskFault(error))
-    except (MoverError, DiskFault) as error:
+    except (MoverError, DiskFault, KeyboardInterrupt) as error:  # Ctrl-C comes by `check_cancelled`, and goes on
         return _Slice(moved, error=error)
     return _Slice(moved)
 

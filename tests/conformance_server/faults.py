@@ -148,7 +148,7 @@ def _cut_is_an_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Wire, "secure", lenient)
 
 
-async def _no_close_notify(self: Wire) -> bool:
+def _no_close_notify(self: Wire) -> bool:
     with suppress(OSError):
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
     return True

@@ -50,6 +50,24 @@ async def test_cancellation_waits_for_one_turn(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("endless")
+async def test_an_interrupt_loses_no_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the program has no handler of its own, Ctrl-C comes to the main task's worker as KeyboardInterrupt."""
+
+    def interrupt() -> None:
+        if turns.count >= 3:
+            raise KeyboardInterrupt
+
+    near, far = await wires(tmp_path, False)
+    flow, turns = Flow(), Turns(lambda: None)
+    monkeypatch.setattr(trio.from_thread, "check_cancelled", interrupt)
+    with trio.fail_after(30), pytest.raises(KeyboardInterrupt):
+        await drive(near, flow, turns, sending=True)
+    assert flow.moved == 3
+    near.abort()
+    far.abort()
+
+
+@pytest.mark.usefixtures("endless")
 async def test_abort_waits_for_one_turn(tmp_path: Path) -> None:
     near, far = await wires(tmp_path, False)
     turns = Turns(near.abort)

@@ -29,7 +29,7 @@ FICKLE = [f"fickle{number}" for number in range(3)]
 TREES = [f"tree{number}" for number in range(3)]
 _SIZES = (0, 1, 4_096, 100_000, 1_000_000, 5_000_000, 20_000_000)
 _PATIENCE = 90.0  #: seconds that one command may take on a machine that is busy with all the others
-_ESTABLISHED = "01"  #: linux/tcp_states.h
+_STANDING = ("01", "02")  #: established, or on its way (linux/tcp_states.h)
 _REFUSED = (OSError, EOFError, ftplib.Error)
 
 
@@ -38,12 +38,12 @@ class Complaint(AssertionError):
 
 
 def connected(number: int) -> bool:
-    """Whether the process has a TCP connection that stands, and so may be waiting for us. As Linux tells."""
+    """Whether the process has a TCP connection that stands or is dialled, and so may wait for us. As Linux tells."""
     standing = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         with contextlib.suppress(OSError):
             rows = (row.split() for row in table.read_text().splitlines()[1:])
-            standing |= {f"socket:[{row[9]}]" for row in rows if row[3] == _ESTABLISHED}
+            standing |= {f"socket:[{row[9]}]" for row in rows if row[3] in _STANDING}
     held = set()
     for link in Path(f"/proc/{number}/fd").iterdir():
         with contextlib.suppress(OSError):
