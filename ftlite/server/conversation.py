@@ -186,8 +186,7 @@ class Conversation:
         """Take no more commands and end with 421, when the job, if there is one, and all tags have ended."""
         await self._tagging.dismiss()
         if self.session.job is not None:
-            if self.session.job.command.verb.name == "WAIT":  # which only waits
-                self.session.job.scope.cancel()
+            self.session.job.give_up_waiting()
             await self.session.job.done.wait()
         self.end(reply(421, text), "dismissed")
 

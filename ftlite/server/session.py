@@ -43,6 +43,11 @@ class Job:
     done: trio.Event = field(factory=trio.Event)
     moved: int = 0
 
+    def give_up_waiting(self) -> None:
+        """End it if it does nothing but wait."""
+        if self.command.verb.name == "WAIT":
+            self.scope.cancel()
+
 
 @define
 class Options:

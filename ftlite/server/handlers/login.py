@@ -72,6 +72,7 @@ async def reinitialize(call: Call) -> Reply:
 async def quit_(call: Call) -> Reply:
     """QUIT: running transfers end first (RFC 959 s.4.1.1); what only waits is given up."""
     if call.session.job is not None:
+        call.session.job.give_up_waiting()  # while we are here nobody would see the client leave
         await call.session.job.done.wait()
     for tagged in list(call.session.tagged.values()):
         if tagged.row.waits:

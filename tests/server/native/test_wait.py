@@ -193,6 +193,17 @@ async def test_plain_wait_for_stock_clients(root: Path) -> None:
         assert (await fetch(talker, "RETR new"))[1] == b"content"
 
 
+async def test_quit_gives_a_plain_wait_up(root: Path) -> None:
+    """It would hold the session of a client that has left already."""
+    async with serving(root) as box:
+        talker = await box.ann()
+        with trio.fail_after(10):
+            await talker.send("WAIT nothing")
+            await talker.send("QUIT")
+            assert (await talker.hear())[0] == 426
+            assert (await talker.hear())[0] == 221
+
+
 async def test_plain_wait_needs_a_login(root: Path) -> None:
     async with serving(root) as box:
         talker = await box.connect()
