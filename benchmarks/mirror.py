@@ -35,7 +35,7 @@ _STEPS = {
     "down": "down, all new",
     "down again": "down, nothing to do",
 }
-_LARGE = 64 << 20
+_LARGE = 32 << 20
 _WINDOW = 512 << 10
 
 
@@ -51,7 +51,7 @@ class _Tool:
 
 def mirror(stage: Stage) -> Iterator[Row]:
     """Both trees there and back by each tool, in turn."""
-    count = 1_000 if stage.quick else 20_000
+    count = 1_000 if stage.quick else 5_000
     for kind, make in (("deep", _deep), ("wide", partial(_wide, count=count))):
         tree = stage.directory / f"mirror-{kind}"
         files = make(tree)
@@ -167,7 +167,7 @@ def _streams(stage: Stage, server: Running) -> Iterator[Row]:
     try:
         for trip in (0, 100) if stage.quick else (0, 30, 100):
             samples = Samples()
-            for _ in range(1 if stage.quick else 2):
+            for _ in range(1 if stage.quick or trip else 2):
                 for number in (1, 2, 4):
                     name = OURS if number == 1 else f"-P {number}"
                     with tolerated(samples.troubles, name, 60.0):
