@@ -23,6 +23,7 @@ import trio
 from tests.peers.servers import REPOSITORY
 
 _BLOCK = 256 * 1024
+_REPLIES = 4096  # octets of replies that come at once, at most
 _WINDOW = 256  # blocks on their way in one direction
 
 
@@ -58,6 +59,8 @@ class _Passive:
         self._host, self._trip, self._nursery = host, trip, nursery
 
     async def rewrite(self, data: bytes) -> bytes:
+        if len(data) > _REPLIES:  # one port takes data, too
+            return data
         found = re.search(rb"^229 .*\(\|\|\|(\d+)\|\)", data, re.MULTILINE)
         if found is None:
             return data
