@@ -82,16 +82,19 @@ class _Sendfile:
         self._left = count
         self._flow = flow
         self._blocks: Blocks | None = None
-        self._cork(flow.pace is None)
+        self._corked = False
 
     def _cork(self, on: bool) -> None:
         """Hold back a segment that is not full: a third more MiB/s, since the kernel pushes after every 16 pages else.
 
-        Not with a pace, whose small portions would each wait 200 ms for the next.
+        Not with a pace, whose small portions would each wait 200 ms for the next; and not while the peer is waited for:
+        where a segment is larger than its window (on loopback), that would be 200 ms, too.
         """
-        if hasattr(socket, "TCP_CORK"):
-            with suppress(OSError):  # not TCP (tests), or gone: the next call says so
-                self._wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+        if on is self._corked or not hasattr(socket, "TCP_CORK"):
+            return
+        self._corked = on
+        with suppress(OSError):  # not TCP (tests), or gone: the next call says so
+            self._wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
 
     def __call__(self, most: int) -> int | None:
         if self._blocks is not None:
@@ -99,11 +102,13 @@ class _Sendfile:
         if self._left == 0:
             self._cork(False)
             return 0
+        self._cork(self._flow.pace is None)
         try:
             sent = os.sendfile(
                 self._wire.socket.fileno(), self._fd, self._offset, min(self._left, most, _SENDFILE_MOST)
             )
         except BlockingIOError:
+            self._cork(False)
             return None
         except OSError as error:
             if error.errno in _NO_SENDFILE:

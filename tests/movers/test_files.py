@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from ftlite.movers import DiskFault, Flow, Kind, MoverError, Pace, receive_file, send_file
+from ftlite.movers import DiskFault, Flow, Kind, MoverError, Pace, receive_file, send_file, sending
 from ftlite.net.wire import Wire
 from ftlite.protocol.ascii import FromWire, ToWire
 from tests.descriptors import no_descriptor_leaks
@@ -287,3 +288,33 @@ async def test_full_disk_is_the_disks_fault(tmp_path: Path) -> None:
                 await receive_file(far, target, None, Flow())
             far.abort()
     assert caught.value.error.errno == 28
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="this system corks nothing")
+@pytest.mark.parametrize("paced", [False, True])
+async def test_segments_are_filled_while_bytes_move_and_never_kept_while_one_waits(tmp_path: Path, paced: bool) -> None:
+    """Kept back behind a window that is smaller than a segment, a part of one would wait for 200 ms."""
+    (tmp_path / "source").write_bytes(noise(20_000_000))
+    near, far = await wires(tmp_path, False)
+    flow = Flow(pace=Pace(10**9) if paced else None)
+
+    def corked() -> bool:
+        return bool(near.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK))
+
+    with opened(tmp_path / "source", os.O_RDONLY) as fd:
+        turn = sending.choose(near, fd, 0, 20_000_000, flow)
+        assert turn(100_000) == 100_000
+        assert corked() is not paced
+        moved = 100_000
+        while (sent := turn(20_000_000)) != 0:
+            if sent is None:
+                assert not corked()
+                while far.recv_into(bytearray(1 << 20)) is not None:
+                    pass
+                await near.writable()
+            else:
+                moved += sent
+    assert moved == 20_000_000
+    assert not corked()
+    near.abort()
+    far.abort()
