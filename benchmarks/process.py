@@ -37,12 +37,16 @@ def processes(server: Running) -> int:
     return len(family(server.pid))
 
 
+def process_peak(number: int) -> int:
+    """The most memory that a process has had resident so far, in bytes. Raises OSError when it is gone."""
+    lines = Path(f"/proc/{number}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 def peak(server: Running) -> int:
     """The most memory that its processes have had resident so far, in bytes."""
     total = 0
     for number in family(server.pid):
         with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{number}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    total += int(line.split()[1]) * 1024
+            total += process_peak(number)
     return total

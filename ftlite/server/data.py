@@ -86,6 +86,7 @@ class Link:
             limiter=services.disk,
             convert=convert,
             on_moved=session.note_progress,
+            aside=True,
         )
 
 

@@ -241,6 +241,7 @@ class Tagged:
             pace=self.session.pace(direction),
             limiter=self.services.disk,
             on_moved=self.note_progress,
+            aside=True,
         )
 
     def note_progress(self, moved: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -90,5 +93,22 @@ async def test_who_waits_for_a_thread_gets_one(tmp_path: Path, monkeypatch: pyte
                 await trio.lowlevel.checkpoint()
             await trio.to_thread.run_sync(lambda: None, limiter=limiter)
             nursery.cancel_scope.cancel()
+    near.abort()
+    far.abort()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own here")
+@pytest.mark.parametrize("aside", [False, True])
+async def test_who_moves_bytes_aside_lets_the_loop_go_first(tmp_path: Path, aside: bool) -> None:
+    seen: list[int] = []
+
+    def turn(most: int) -> int:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return 0
+
+    near, far = await wires(tmp_path, False)
+    await drive(near, Flow(aside=aside), turn, sending=True)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert seen == [min(19, own + 10)] if aside else seen[0] >= own
     near.abort()
     far.abort()
