@@ -338,16 +338,18 @@ async def _first_byte(server: Running, port: int, spares: int, dialect: str) -> 
 
 @contextmanager
 def _peak_of_a_child(found: dict[int, int], size: int) -> Iterator[None]:
-    """The most memory that the youngest child of this process has had, looked at while it runs: what wait4 tells of a
+    """The most memory that a child which is started meanwhile has had, looked at while it runs: what wait4 tells of a
     child counts this process too, which it was a copy of before its exec."""
     over, most = threading.Event(), [0]
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
 
     def look() -> None:
         while not over.wait(0.01):
-            with suppress(OSError, IndexError):
-                child = max(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
-                if b"ftlite" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    most.append(process_peak(child))
+            for child in set(children.read_text().split()) - before:
+                with suppress(OSError):
+                    if b"ftlite" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        most.append(process_peak(int(child)))
 
     watcher = threading.Thread(target=look)
     watcher.start()
