@@ -206,10 +206,12 @@ class Server:
         tick = min(1.0, limits.idle / 4, limits.login / 4, limits.spare / 4)
         while True:
             await trio.sleep(tick)
-            for number, conversation in enumerate(list(self._conversations), 1):
+            waiting = list(self._conversations)
+            while waiting:
+                conversation = waiting.pop()  # one by one: of those that end meanwhile this is the last holder
                 if conversation in self._conversations:
                     conversation.keep_time(trio.current_time())
-                if number % _CLOCKS_AT_ONCE == 0:  # thousands in one step would keep all others waiting
+                if len(waiting) % _CLOCKS_AT_ONCE == 0:  # thousands in one step would keep all others waiting
                     await trio.lowlevel.checkpoint()
 
     async def _turn_away(self, wire: Wire, answer: Reply | None) -> None:
