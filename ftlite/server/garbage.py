@@ -16,7 +16,7 @@ import trio
 _SELDOM = 50  #: collections of the middle generation, 7,000 objects each, between two full ones; Python's own is 10
 _SOON = 5  #: of them, when it costs little
 _FEW = 200  #: sessions, whose objects are walked in 5 ms
-_EVERY = 10.0
+_EVERY = 4.0
 
 
 def settle() -> None:
