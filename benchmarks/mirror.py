@@ -35,7 +35,7 @@ _STEPS = {
     "down": "down, all new",
     "down again": "down, nothing to do",
 }
-_LARGE = 32 << 20
+_LARGE = 64 << 20
 _WINDOW = 512 << 10
 
 
