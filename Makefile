@@ -14,7 +14,7 @@ help:
 	@echo "make lint types   ruff and mypy --strict"
 	@echo "make conformance  servers and clients judged by the RFCs, into docs/conformance.md: some minutes; ARGS=ftlite"
 	@echo "make truth        docs/truth.md: what clients say when a server fails, ours beside others, two minutes"
-	@echo "make bench        measurements beside five servers, into docs/: ten minutes; bench-quick: two, shown only"
+	@echo "make bench        measurements beside five servers, into docs/: twenty minutes; bench-quick: two, shown only"
 	@echo "make fuzz         hostile bytes for parsers and sessions, an hour; TIME=60 for a minute"
 	@echo "make soak         mixed clients and random kills, half an hour; TIME=60 for a minute"
 	@echo "make generated    man pages, completions and tables, from the code that they describe"
