@@ -55,7 +55,10 @@ OTHERS: dict[str, Measure] = {
 }
 ALL = MEASURES | OTHERS
 #: What --quick leaves out unless it is named: it would take most of the two minutes.
-LONG = frozenset({"trees", "mirror", "streams", "flat", "verified", "many", "resume"})
+LONG = frozenset(
+    {"trees", "files", "mirror", "streams", "flat", "verified", "many", "resume", "sessions-tls", "slow", "sizes",
+     "distance", "first-byte"}
+)  # fmt: skip
 #: Seconds that one may take; what it has found by then is kept.
 PATIENCE = 240.0
 DOCS = Path(__file__).parents[1] / "docs"
