@@ -12,7 +12,7 @@ help:
 	@echo "make demo         a directory there and back over TLS on loopback, verified"
 	@echo "make test         the tests; ARGS='-k login' picks some"
 	@echo "make lint types   ruff and mypy --strict"
-	@echo "make conformance  servers and clients judged by the RFCs, into docs/conformance.md: some minutes; ARGS=ftlite"
+	@echo "make conformance  servers and clients judged by the RFCs, into docs/conformance.md: half an hour; ARGS=ftlite, two minutes"
 	@echo "make truth        docs/truth.md: what clients say when a server fails, ours beside others, two minutes"
 	@echo "make bench        measurements beside five servers, into docs/: twenty minutes; bench-quick: two, shown only"
 	@echo "make fuzz         hostile bytes for parsers and sessions, an hour; TIME=60 for a minute"
