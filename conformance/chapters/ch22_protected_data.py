@@ -7,7 +7,7 @@ import ssl
 
 from conformance.chapters.checks import want, want_alive, want_class
 from conformance.chapters.secured import NAME, SECRET, cut, gone, opened, protected
-from conformance.data import Way, download, open_data, transfer, upload
+from conformance.data import Opening, Way, download, open_data, transfer, upload
 from conformance.place import want_done
 from conformance.registry import Failed, Level, Skipped, case
 from conformance.wire import Closed, Reply, Target, Wire
@@ -273,9 +273,7 @@ def clear_download(target: Target) -> str | None:
 )
 def garbage(target: Target) -> None:
     with protected(target) as wire, opened(wire, "NLST") as opening:
-        wire.patience = 4.0
-        opening.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        want_class(wire.reply(), "45", "a data connection without TLS")
+        want_class(_reply_to_garbage(wire, opening), "45", "a data connection without TLS")
         want_alive(wire, "a handshake that failed")
 
 
@@ -288,6 +286,11 @@ def garbage(target: Target) -> None:
 )
 def garbage_522(target: Target) -> None:
     with protected(target) as wire, opened(wire, "NLST") as opening:
-        wire.patience = 4.0
-        opening.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        want(wire.reply(), (522,), "a data connection without TLS")
+        want(_reply_to_garbage(wire, opening), (522,), "a data connection without TLS")
+
+
+def _reply_to_garbage(wire: Wire, opening: Opening) -> Reply:
+    """What is said of a data connection that begins with no handshake."""
+    wire.patience = 4.0
+    opening.socket.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    return wire.reply()

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 from attrs import frozen
 
 from ftlite.client.errors import ClientError, Outcome
-from ftlite.protocol.text import decode, encode, without_password
+from ftlite.protocol.text import decode, encode, ends_a_line, without_password
 
 
 class Scheme(enum.Enum):
@@ -181,6 +181,6 @@ def _user(user: str | None, text: str) -> str | None:
 
 def _decoded(part: str, text: str) -> str:
     decoded = decode(unquote_to_bytes(encode(part)))
-    if any(char in decoded for char in "\r\n\0"):
+    if ends_a_line(decoded):
         raise _refuse(text, "holds a line end or NUL, which FTP cannot carry", "rename the file")
     return decoded

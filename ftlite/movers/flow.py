@@ -152,9 +152,7 @@ async def drive(wire: Wire, flow: Flow, turn: Turn, *, sending: bool) -> int:
             await flow.wait(ready)
 
 
-def _slice(
-    turn: Turn, wire: Wire, event: int, limiter: trio.CapacityLimiter, most: int, *, aside: bool = False
-) -> _Slice:
+def _slice(turn: Turn, wire: Wire, event: int, limiter: trio.CapacityLimiter, most: int, *, aside: bool) -> _Slice:
     """As many turns as fit into one slice. What moved before an error or a cancellation is kept beside it."""
     if aside:
         _step_aside()

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ftlite.protocol.addresses import parse_eprt, parse_port
 from ftlite.protocol.errors import BadAddress, BadArgument, BadFacts
 from ftlite.protocol.facts import Facts, parse_facts, parse_time
-from ftlite.protocol.text import printable
+from ftlite.protocol.text import ends_a_line, printable
 
 
 class TransferType(enum.StrEnum):
@@ -65,7 +65,6 @@ _TYPES: Final = {
     "I": TransferType.IMAGE,
     "L 8": TransferType.IMAGE,
 }
-_FORBIDDEN: Final = re.compile(r"[\r\n\0]")
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _LS_OPTIONS: Final = re.compile(r"(?:-[A-Za-z0-9]+(?: |$))+")
 _STAMPED: Final = re.compile(r"([0-9]{14}(?:\.[0-9]+)?) (.+)")
@@ -76,7 +75,7 @@ _CHMOD: Final = re.compile(r"([0-7]{3,4}) (.+)")
 
 def parse_argument(kind: Argument, text: str) -> Any:
     """The value of `text`, an argument as sent ("" when there is none). Raises `BadArgument` and nothing else."""
-    if _FORBIDDEN.search(text):
+    if ends_a_line(text):
         raise BadArgument("An argument holds no CR, LF or NUL.")
     try:
         return _PARSERS[kind](text)

@@ -51,6 +51,14 @@ def without_password(text: str) -> str:
     return text if login is None else f"{text[:start]}{login[1]}:***@{text[login.end() :]}"
 
 
+_ENDS_A_LINE = re.compile(r"[\r\n\0]")
+
+
+def ends_a_line(text: str) -> bool:
+    """Whether CR, LF or NUL is in `text`, which no argument of a command can hold."""
+    return _ENDS_A_LINE.search(text) is not None
+
+
 def quote_path(path: str) -> str:
     """`path` in quotes, quotes inside it doubled, as the text of a 257 reply wants it (RFC 959 app. II)."""
     return '"' + path.replace('"', '""') + '"'

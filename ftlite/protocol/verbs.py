@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from ftlite.protocol.arguments import Argument, parse_argument
 from ftlite.protocol.errors import BadArgument, BadCommand, BadFacts
 from ftlite.protocol.native.requests import Request, parse_request, parse_wait
-from ftlite.protocol.text import decode, encode, printable
+from ftlite.protocol.text import decode, encode, ends_a_line, printable
 
 #: Replies that any verb may get (RFC 959 s.5.4; 530 wherever a login is needed).
 ALWAYS: Final = frozenset({421, 500, 501, 503, 504, 530})
@@ -254,7 +254,7 @@ def format_command(name: str, argument: str = "") -> bytes:
     """
     if not re.fullmatch("[A-Za-z0-9]+", name):
         raise BadArgument(f"'{printable(name)}' is not a verb: a verb is letters and digits")
-    if any(char in argument for char in "\r\n\0"):
+    if ends_a_line(argument):
         raise BadArgument(f"{shown(name, argument)}: CR, LF and NUL cannot be sent")
     line = f"{name} {argument}" if argument else name
     return encode(line).replace(b"\xff", b"\xff\xff") + b"\r\n"

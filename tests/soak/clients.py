@@ -99,12 +99,12 @@ class Client:
                 waits_for_us = killed_after is None and connected(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                if killed_after is None and not waits_for_us:  # lftp, when its connection breaks while it rolls back
-                    self.done[f"{deed.name}: hangs by itself"] += 1
-                    return
-                if waits_for_us:
+                if killed_after is not None:
+                    self.done[f"{deed.name}: killed"] += 1
+                elif waits_for_us:
                     raise Complaint(f"{deed.name} hangs: {said.read_text(errors='replace')[-2000:]}") from None
-                self.done[f"{deed.name}: killed"] += 1
+                else:  # lftp, when its connection breaks while it rolls back
+                    self.done[f"{deed.name}: hangs by itself"] += 1
                 return
         text = said.read_text(errors="replace")
         if "Traceback" in text:
