@@ -246,7 +246,7 @@ class Stagings:
             found: Held | None = None
             for name in sorted(names, key=lambda name: _changed(home, name), reverse=True):
                 try:
-                    held = _take(home, name)
+                    held = _take(home, name, lockless=True)  # who was killed as it made one left it without a lock
                 except FileNotFoundError:
                     continue
                 except BlockingIOError:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ftlite.storage.digests import Stopped
+from ftlite.storage import shelf
 from ftlite.storage.errors import Kind
 from ftlite.storage.removal import remove
 from ftlite.storage.treepublish import Replace
@@ -183,9 +184,17 @@ def test_what_no_lock_was_made_in_is_swept_by_age(house: House) -> None:
     cut(house, "/t", 9000)
     (name,) = stagings(house)
     (house.root / ".ftlite" / "trees" / name / "lock").unlink()
-    assert begin(house, "/t").position.entries == 0
     assert house.store.sweep(time.time()) == 0
-    assert house.store.sweep(time.time() + LATER) == 2
+    assert house.store.sweep(time.time() + LATER) == 1
+    assert stagings(house) == []
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_a_kill_left_half_made_goes_with_the_next_upload(house: House, fresh: bool) -> None:
+    house.store.release_tree(begin(house, "/other"), keep=False)
+    half_made = house.root / ".ftlite" / "trees" / os.fsdecode(shelf.key(house.at("/t")) + b"0123456789abcdef")
+    half_made.mkdir()
+    plant(house, "/t", TREE, fresh=fresh)
     assert stagings(house) == []
 
 
