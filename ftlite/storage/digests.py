@@ -150,9 +150,18 @@ class Digests:
         if not complete or version(os.fstat(fd)) != version(before):
             raise _changed(path)
         digest = hasher.hexdigest()
-        if before.st_ctime_ns <= began - _SETTLED_NS:
+        if _is_settled(before, began):
             self.keep(version(before), {algorithm: digest})
         return digest
+
+    def keep_read(self, fd: int, before: os.stat_result, began: int, algorithm: str, digest: str) -> None:
+        """Keep what somebody else made of an open file, all of it, if that can be trusted by the first rule.
+
+        Args:
+            before: fstat's answer from before the reading, which `began` then (ns since the epoch).
+        """
+        if _is_settled(before, began) and version(os.fstat(fd)) == version(before):
+            self.keep(version(before), {algorithm: digest})
 
     def kept(self, facts: os.stat_result, algorithm: str) -> str | None:
         """The hex digest of a plain file, if one is kept that can be trusted."""
@@ -270,6 +279,11 @@ def _feed(hasher: Hasher, fd: int, start: int, end: int, stop: Callable[[], bool
         hasher.update(block[:count])
         start += count
     return True
+
+
+def _is_settled(facts: os.stat_result, began: int) -> bool:
+    """Whether the tick of its last change was over when the reading began."""
+    return facts.st_ctime_ns <= began - _SETTLED_NS
 
 
 def _changed(path: str) -> StorageError:

@@ -195,6 +195,14 @@ class LocalStore:
             facts = lookup(what.parent, what.name)
         return None if facts is None else self._digests.kept(facts, algorithm)
 
+    def keep_digest(self, source: Source, algorithm: str, digest: str, began: int) -> None:
+        """Keep the digest (hex) of all of `source`, made by who read it, for `kept_digest`, if it can be trusted.
+
+        Args:
+            began: when the reading began, ns since the epoch.
+        """
+        self._digests.keep_read(source.fd, source.facts, began, algorithm, digest)
+
     def apply(self, place: Granted, modify_ns: int | None, mode: int | None, *, version: str | None = None) -> str:
         """Give a published file the modification time (ns) and mode that a PUT of the same content brings (``same=1``).
 

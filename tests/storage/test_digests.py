@@ -90,6 +90,24 @@ def test_a_settled_digest_is_kept_across_restarts(house: House, reads: list[int]
     assert len(reads) > count
 
 
+def test_what_a_reader_made_is_kept_of_a_settled_file_that_did_not_change(house: House) -> None:
+    file = house.root / "a"
+    file.write_bytes(b"12345")
+    digest = REAL["SHA-256"](b"12345")
+    with house.store.read(house.at("/a")) as source:
+        written = source.facts.st_ctime_ns
+        house.store.keep_digest(source, "SHA-256", digest, written + 1_999_999_999)
+        assert house.store.kept_digest(source, "SHA-256") is None, "a change could hide in the tick of the last one"
+        os.utime(file, ns=(0, source.modify_ns))
+        while file.stat().st_ctime_ns == written:  # clocks of file systems tick slowly
+            os.utime(file, ns=(0, source.modify_ns))
+        house.store.keep_digest(source, "SHA-256", digest, written + 10_000_000_000)
+        assert house.store.kept_digest(source, "SHA-256") is None, "it changed while it was read"
+    with house.store.read(house.at("/a")) as source:
+        house.store.keep_digest(source, "SHA-256", digest, source.facts.st_ctime_ns + 2_000_000_000)
+        assert house.store.kept_digest(source, "SHA-256") == digest
+
+
 def test_any_change_of_the_file_makes_it_anew(house: House) -> None:
     file = house.root / "a"
     file.write_bytes(b"12345")

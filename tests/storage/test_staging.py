@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ftlite.storage.digests import Stopped
 from ftlite.storage import shelf
+from ftlite.storage.digests import Stopped
 from ftlite.storage.errors import Kind
 from ftlite.storage.removal import remove
 from ftlite.storage.treepublish import Replace

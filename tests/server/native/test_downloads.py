@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ftlite.server.handlers.native import files
+from ftlite.storage import digests
 from tests.server.native.support import in_thread, native_server, read_all, sha256
 
 
@@ -43,6 +46,27 @@ async def test_a_kept_digest_is_told_and_another_content_has_another(root: Path)
             told = await client.final(tag)
             assert (told.facts["sha256"], told.facts["size"]) == (sha256(content), "300000")
             assert told.facts["version"] == (await client.get("f"))[0].facts["version"]
+
+
+async def test_a_download_hashes_a_settled_file_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = os.urandom(300_000)
+    (root / "f").write_bytes(data)
+    hashed: list[int] = []
+    real = files.send_hashed
+
+    async def counted(*arguments: Any, **names: Any) -> tuple[int, str]:
+        hashed.append(arguments[2])
+        return await real(*arguments, **names)
+
+    monkeypatch.setattr(files, "send_hashed", counted)
+    async with native_server(root) as (_box, client):
+        for settled, wanted in ((2_000_000_000, [0, 0]), (-1_000_000_000, [700])):
+            monkeypatch.setattr(digests, "_SETTLED_NS", settled)
+            hashed.clear()
+            for offset in (wanted[0], wanted[-1]):
+                got, done = (await client.get("f", f"offset={offset};"))[1:]
+                assert (got, done.facts["sha256"]) == (data[offset:], sha256(data))
+            assert hashed == wanted
 
 
 async def test_a_file_that_changes_while_it_is_sent(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 import trio
 from attrs import frozen
@@ -80,9 +81,13 @@ async def _send(tagged: Tagged, opened: _Opened, offset: int, begun: Reply) -> t
     if digest is not None:
         moved = await send_file(wire, source.fd, offset, source.size - offset, flow)
     else:
+        began = time.time_ns()
         fresh = hasher(tagged.request.hash)
         hashes = tagged.services.beside
         moved, digest = await send_hashed(wire, source.fd, offset, source.size, fresh, flow, hashes=hashes)
+        if source.size > SMALL:  # as it is looked for: the next GET need not hash
+            name = stored_name(tagged.request.hash)
+            await tagged.on_disk(lambda: tagged.store.keep_digest(source, name, digest, began))
     tagged.state.step(Event.END)
     await tagged.end(moved)
     return moved, digest
