@@ -1,7 +1,7 @@
 """Which files stand in a directory, in eight octets each: to find later what came there otherwise.
 
-A token is a digest over path and inode. An inode's number is given again when its file is gone, so times of birth
-decide where the file system tells them.
+A token is the inode's number and a checksum of the path: a file that was moved counts as another one. An inode's number
+is given again when its file is gone, so times of birth decide where the file system tells them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from hashlib import blake2b
+from zlib import crc32
 
 from attrs import field, frozen
 
@@ -22,6 +22,7 @@ from ftlite.storage.syscalls import LISTED, born, mount_of
 
 MOST = 4_000_000  #: files; beyond it an inventory does not tell them apart
 _DEEPEST = 512
+_LOW = (1 << 32) - 1
 
 
 @frozen(eq=False)
@@ -35,11 +36,7 @@ class Found:
 
     @property
     def token(self) -> int:
-        return _token(self.inode, self.path)
-
-
-def _token(inode: int, path: bytes) -> int:
-    return int.from_bytes(blake2b(b"%d\0%b" % (inode, path), digest_size=8).digest())
+        return (self.inode & _LOW) << 32 | crc32(self.path)
 
 
 def files_of(top: int, path: str) -> Iterator[Found]:
@@ -94,13 +91,13 @@ def _directories(top: int, path: str) -> Iterator[_Directory]:
 
 def _listed(prefix: bytes, fd: int, directories: list[bytes]) -> _Directory:
     """What stands in one directory; its own directories are added to `directories`."""
-    files = []
+    files, encode = [], os.fsencode
     with os.scandir(fd) as found:
         for item in found:
-            name = os.fsencode(item.name)
+            name = encode(item.name)
             if item.is_dir(follow_symlinks=False):
                 directories.append(name)
-            elif not is_hidden(name):
+            elif name[0] != 0x2E or not is_hidden(name):
                 files.append((name, item.inode()))
     return prefix, fd, files
 
@@ -151,7 +148,8 @@ def inventory_of(top: int, path: str, made: int) -> Inventory:
     """
     tokens = array.array("Q")
     for prefix, _, files in _directories(top, path):
-        tokens.extend([_token(inode, prefix + name) for name, inode in files])
+        above = crc32(prefix)
+        tokens.extend([(inode & _LOW) << 32 | crc32(name, above) for name, inode in files])
         if len(tokens) > MOST:
             break
     return _kept(tokens, made)
