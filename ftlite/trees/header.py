@@ -24,7 +24,9 @@ _NAME, _PREFIX = 100, 155
 _TYPES = {FILE: b"0", HARD: b"1", LINK: b"2", DIR: b"5"}
 _IDS = b"0000000\0" * 2  # owners do not travel
 _MAGIC = b"ustar\x0000" + bytes(64)  # and no names of owners
-_USUAL_SECONDS = range(10**9, _MOST_OCTAL)  # ten digits
+_TEN_DIGITS = 10**9
+_BEGIN = b"%b%b%07o\0" + _IDS + b"%011o\0%011o\0"  # of a block, up to its checksum
+_FILL = [bytes(_NAME - length) for length in range(_NAME + 1)]  # behind a name of that length
 
 
 def padding(size: int) -> int:
@@ -46,9 +48,10 @@ def encode(entry: TreeEntry, *, offset: int = 0) -> bytes:
     path, kind, mode, modify, size, _ = entry
     if kind is FILE and not offset and len(path) <= _NAME and size <= _MOST_OCTAL and path.isascii():
         seconds, fraction = divmod(modify, _SECOND)
-        if seconds in _USUAL_SECONDS and path:
-            block = _block(path, mode, size, seconds, b"0", b"", b"")
-            return _TIME_AHEAD % (seconds, fraction) + block if fraction else block
+        if _TEN_DIGITS <= seconds <= _MOST_OCTAL and path:
+            begin = _BEGIN % (path, _FILL[len(path)], mode, size, seconds)
+            checksum = FILE_SUM + total(begin)
+            return _TIMED % (seconds, fraction, begin, checksum) if fraction else _TIMELESS % (begin, checksum)
     return _encode_any(entry, offset)
 
 
@@ -118,13 +121,13 @@ def _pax_block(size: int) -> bytes:
 
 
 def _block(name: bytes, mode: int, size: int, seconds: int, kind: bytes, target: bytes, prefix: bytes) -> bytes:
-    numbers = b"%07o\0%b%011o\0%011o\0" % (mode, _IDS, size, seconds)
-    checksum = _FIXED_SUM + kind[0] + total(name + numbers)
+    begin = _BEGIN % (name, _FILL[len(name)], mode, size, seconds)
+    checksum = _FIXED_SUM + kind[0] + total(begin)
     rest = _PLAIN_REST
     if target or prefix:
         checksum += total(target[:_NAME]) + total(prefix)
         rest = _rest(target, prefix)
-    return b"%b%b%06o\0 %b%b" % (name.ljust(_NAME, b"\0"), numbers, checksum, kind, rest)
+    return b"%b%06o\0 %b%b" % (begin, checksum, kind, rest)
 
 
 def _rest(target: bytes, prefix: bytes) -> bytes:
@@ -137,7 +140,8 @@ _FIXED_SUM = sum(_MAGIC) + 8 * 32  # the field of the checksum itself counts as 
 
 #: What most headers begin with: a block that announces 30 octets, which are a time of ten digits and a fraction.
 TIME_BLOCK = _pax_block(30)
-_TIME_AHEAD = TIME_BLOCK + b"30 mtime=%d.%09d\n" + bytes(BLOCK - 30)
 #: A file's block from its type on when its name fits, and what this adds to the sum of the octets before the checksum.
 FILE_REST = b"0" + _PLAIN_REST
 FILE_SUM = _FIXED_SUM + FILE_REST[0]
+_TIMELESS = b"%b%06o\0 " + FILE_REST
+_TIMED = TIME_BLOCK + b"30 mtime=%d.%09d\n" + bytes(BLOCK - 30) + _TIMELESS

@@ -173,7 +173,7 @@ def _look(here: int, name: bytes, path: bytes, told: os.DirEntry[str]) -> tuple[
     if not stat.S_ISREG(mode):
         os.close(fd)
         raise TreeError(Kind.CHANGED, path, "changed while the tree was read")
-    return TreeEntry(path, FILE, mode & 0o777, status.st_mtime_ns, status.st_size), fd
+    return tuple.__new__(TreeEntry, (path, FILE, mode & 0o777, status.st_mtime_ns, status.st_size, b"")), fd
 
 
 def _look_otherwise(here: int, name: bytes, path: bytes, told: os.DirEntry[str]) -> tuple[TreeEntry, int]:
