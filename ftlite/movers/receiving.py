@@ -2,7 +2,8 @@
 
     the first 64 KiB                          gathered on the loop, written in one hop (all there is of a small file)
     clear, nothing to compute, os.splice      socket to pipe to file in worker slices
-    TLS, a digest, TYPE A or no os.splice     blocks received, hashed, converted and written in worker slices
+    TLS, a digest, TYPE A or no os.splice     blocks received, hashed, converted and written in worker slices; lent to
+                                              who hashes beside it
 
 What came before a failure is written all the same: an upload may be resumed from it.
 """
@@ -21,6 +22,7 @@ import trio
 
 from ftlite.movers.errors import DiskFault, MoverError
 from ftlite.movers.flow import SMALL, Flow, Turn, block_buffer, drive
+from ftlite.movers.loans import Loans
 from ftlite.movers.memory import receive_once
 from ftlite.net.errors import from_broken
 from ftlite.net.wire import Wire
@@ -72,8 +74,9 @@ async def receive_rest(wire: Wire, sink: Sink, flow: Flow) -> int:
 
 def choose(wire: Wire, sink: Sink, flow: Flow) -> Turn:
     """The way for what does not fit into the first gathering (see the top of this file)."""
-    if wire.tls or sink.hasher is not None or flow.convert is not None or not hasattr(os, "splice"):
-        return Blocks(wire, sink)
+    computing = sink.hasher is not None or sink.loans is not None or flow.convert is not None
+    if wire.tls or computing or not hasattr(os, "splice"):
+        return Blocks(wire, sink, sink.room)
     return _Splice(wire, sink)
 
 
@@ -103,6 +106,7 @@ class Sink:
         offset: up to here the file is written; None for a stream.
         hasher: fed with what is written, as `flow.hasher` says at first.
         on_written: called in the worker with each new `offset`.
+        loans: where blocks are lent before they are written; then there is nothing to convert.
     """
 
     def __init__(self, fd: int, offset: int | None, flow: Flow) -> None:
@@ -110,7 +114,15 @@ class Sink:
         self.offset = offset
         self.hasher = flow.hasher
         self.on_written: Callable[[int], None] | None = None
+        self.loans: Loans | None = None
         self._flow = flow
+
+    def room(self) -> memoryview:
+        """Where the next block goes; the worker's own buffer unless somebody wants it beyond `write`."""
+        if self.loans is None or self.offset is None:
+            return block_buffer()
+        room = self.loans.room(self.offset)
+        return block_buffer() if room is None else room
 
     def advance(self, count: int) -> None:
         """`count` more bytes are in the file."""
@@ -127,6 +139,8 @@ class Sink:
         if self.hasher is not None and data:
             self.hasher.update(data)
         rest = memoryview(data)
+        if self.loans is not None and self.offset is not None:
+            self.loans.lend(self.offset, rest)
         while rest:
             if self.offset is None:
                 rest = rest[os.write(self.fd, rest) :]
@@ -143,21 +157,25 @@ class Writes(Protocol):
 
 
 class Blocks:
-    """Blocks through memory. The buffer is the worker's and lent for one turn: a slow peer holds none.
+    """Blocks through memory. The buffer is the worker's and used for one turn: a slow peer holds none.
+
+    Args:
+        room: gives a buffer for each turn.
 
     Attributes:
         ended: the clean end came, and `sink` knows.
     """
 
-    def __init__(self, wire: Wire, sink: Writes) -> None:
+    def __init__(self, wire: Wire, sink: Writes, room: Callable[[], memoryview] = block_buffer) -> None:
         self._wire = wire
         self._sink = sink
+        self._room = room
         self.ended = False
 
     def __call__(self, most: int) -> int | None:
         if self.ended:
             return 0
-        buffer = block_buffer()[:most]
+        buffer = self._room()[:most]
         have = 0
         try:
             while have < len(buffer):

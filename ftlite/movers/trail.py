@@ -1,4 +1,5 @@
-"""A digest made beside a move: a worker reads the file again, from the page cache, as far as it is valid.
+"""A digest made beside a move: a worker reads the file again, from the page cache, as far as it is valid, or takes what
+the move has still in memory.
 
 So the thread that moves the bytes does not hash, and a prefix that was there before is hashed while the rest comes. The
 worker goes back when it has caught up, or after a tenth of a second if others may wait for it.
@@ -17,6 +18,7 @@ import trio
 
 from ftlite.movers.errors import DiskFault, Kind, MoverError
 from ftlite.movers.flow import block_buffer
+from ftlite.movers.loans import Loans
 
 MARK = 16 << 20  #: bytes between two marks
 _GRAIN = 1 << 20  # bytes to have before a worker is sent: many times what the hop costs
@@ -45,6 +47,10 @@ class Trail:
         limiter: the workers to use; None: trio's default ones.
         every: bytes between marks.
         on_mark: called in the worker at each offset that is a multiple of `every`, with the digest up to it.
+
+    Attributes:
+        at: so far it is hashed.
+        loans: blocks that need not be read again.
     """
 
     def __init__(
@@ -57,7 +63,8 @@ class Trail:
         every: int = MARK,
         on_mark: Callable[[int, str], None] | None = None,
     ) -> None:
-        self.at = start  #: so far it is hashed
+        self.at = start
+        self.loans = Loans()
         self._fd = fd
         self._hasher = hasher
         self._limiter = limiter
@@ -144,13 +151,17 @@ class Trail:
     def _work(self) -> None:
         """One hop: hash what is there, and what comes meanwhile."""
         until = time.monotonic() + _SLICE
-        while time.monotonic() < until and self._more():
-            most = self._reached - self.at
-            if self._on_mark is not None:
-                most = min(most, self._every - self.at % self._every)
-            self._hash(most)
-            if self._on_mark is not None and self.at % self._every == 0:
-                self._on_mark(self.at, self._hasher.hexdigest())
+        self.loans.begin(self.at)
+        try:
+            while time.monotonic() < until and self._more():
+                most = self._reached - self.at
+                if self._on_mark is not None:
+                    most = min(most, self._every - self.at % self._every)
+                self._hash(most)
+                if self._on_mark is not None and self.at % self._every == 0:
+                    self._on_mark(self.at, self._hasher.hexdigest())
+        finally:
+            self.loans.end()
 
     def _more(self) -> bool:
         """Whether there is something to hash; waits for it a little unless the end is known."""
@@ -160,12 +171,15 @@ class Trail:
         return self._reached > self.at and not self._stopped
 
     def _hash(self, most: int) -> None:
-        buffer = block_buffer()[:most]
-        if hasattr(os, "preadv"):
-            data = buffer[: os.preadv(self._fd, [buffer], self.at)]
-        else:
-            data = memoryview(os.pread(self._fd, len(buffer), self.at))
+        lent = self.loans.at(self.at)
+        data = lent[:most] if lent is not None else self._read(most)
         if not data:
             raise MoverError(Kind.CHANGED, "the file became shorter while it was hashed")
         self._hasher.update(data)
         self.at += len(data)
+
+    def _read(self, most: int) -> memoryview:
+        buffer = block_buffer()[:most]
+        if hasattr(os, "preadv"):
+            return buffer[: os.preadv(self._fd, [buffer], self.at)]
+        return memoryview(os.pread(self._fd, len(buffer), self.at))
