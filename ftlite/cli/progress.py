@@ -105,8 +105,8 @@ def _make() -> Any:
             return ConsoleDimensions(max(whole.width - 4, 20), whole.height)
 
     return Progress(
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=2)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),  # of the default width it leaves a name six letters
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from ftlite.cli.progress import Bars
 from ftlite.cli.voice import Voice
@@ -57,3 +59,16 @@ def test_a_stream_has_no_total() -> None:
         step(2, None)
         (bar,) = bars._progress.tasks
         assert (bar.completed, bar.total, bar.finished) == (2, None, False)
+
+
+def test_a_name_has_more_room_than_its_bar() -> None:
+    with Bars(Voice("get"), True) as bars:
+        step = bars.track("artifacts.tar.gz")
+        step(1_000_000, 600_000_000)
+        step(123_400_000, 600_000_000)
+        for width, name in ((76, "artifacts.tar.gz "), (46, "arti")):
+            console = Console(width=width, file=io.StringIO())
+            console.print(bars._progress.get_renderable())
+            (line,) = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+            assert line.startswith(name)
+            assert "123.4/600.0 MB" in line
