@@ -203,9 +203,10 @@ async def test_a_sink_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: b
 async def test_a_source_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls: bool | str) -> None:
     near, far = await wires(tmp_path, tls)
     out, into = os.pipe()
-    reads: list[bytes] = []
+    begun, reads = threading.Semaphore(0), list[bytes]()
 
     def read(most: int) -> bytes:
+        begun.release()
         block = os.read(out, most)
         reads.append(block)
         return block
@@ -216,7 +217,9 @@ async def test_a_source_that_blocks_for_ever_is_left_behind(tmp_path: Path, tls:
 
             async def hear() -> None:
                 assert await receive_some(far, Flow()) == b"typed"  # at once, and not when a block is full
-                nursery.cancel_scope.cancel()
+                for _ in range(2):
+                    assert await trio.to_thread.run_sync(begun.acquire, True, 30)
+                nursery.cancel_scope.cancel()  # while the second read waits
 
             nursery.start_soon(hear)
             await send_from(near, read, Flow(), patient=True)

@@ -114,4 +114,5 @@ def journal(path: Path, root_fd: int, algorithm: str = "sha256") -> Iterator[Jou
 
 
 def open_descriptors() -> int:
+    """Not fewer than there are: garbage of earlier tests may hold some, and be collected at any time."""
     return len(os.listdir("/proc/self/fd"))

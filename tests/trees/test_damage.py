@@ -42,7 +42,7 @@ def test_damage(pieces: list[bytes], data: st.DataObject) -> None:
         else:
             assert unpacker.entries == len(contents(Path(scratch, "target")))
             assert all(_stays(Path(scratch, "target"), path) for path in contents(Path(scratch, "target")))
-        assert open_descriptors() == descriptors
+        assert open_descriptors() <= descriptors
         assert sorted(os.listdir(scratch)) == ["a", "target"]
         assert outside.read_bytes() == b"precious"
         assert outside.stat().st_nlink == 1

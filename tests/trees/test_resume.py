@@ -106,7 +106,7 @@ def test_at_each_entry(source: Path, tmp_path: Path) -> None:
             unpacker.write(stream)
             unpacker.finish()
             unpacker.close()
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
         assert unpacker.manifest.digest() == packer.manifest.digest() == second.manifest.digest()
         assert contents(staging) == contents(source)
         shutil.rmtree(staging)
@@ -297,7 +297,7 @@ def test_a_stop(source: Path, tmp_path: Path) -> None:
     before = open_descriptors()
     with directory(staging) as fd, open(log, "r+b") as opened:
         assert Journal.open(opened.fileno(), fd, stop=lambda: True) is None
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     assert contents(staging).keys() == contents(source).keys()
 
 

@@ -47,7 +47,7 @@ def test_there_and_back(source: Path, tmp_path: Path, block: int, comp: str | No
     assert packer.manifest.digest() == unpacker.manifest.digest()
     assert packer.entries == unpacker.entries == len(contents(source))
     assert packer.sent == unpacker.received == len(stream)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -233,7 +233,7 @@ def test_a_source_that_changes(tmp_path: Path, change: str, skipped: bool) -> No
         packer.close()
     assert caught.value.kind is Kind.CHANGED
     assert caught.value.path == ("b" if change == "remove" else "a")
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_disk_error_leaves_as_it_is(source: Path, tmp_path: Path, monkeypatch:
     before = open_descriptors()
     with pytest.raises(OSError, match="No space left"):
         unpack(stream, tmp_path / "target")
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_short_writes(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
