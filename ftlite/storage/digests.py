@@ -7,6 +7,9 @@ Two rules keep such a change from being taken for what was hashed before it:
 
 - A file that others may have changed (`digest`) must have a ctime well before the hashing begins. The tick of that
   ctime was over by then, so what was read is what stood after the last change in it, and any later one shows.
+  Except through a mapping: only the first store to a page gives a time, until the page has been written to the disk
+  (on a tmpfs: never). So what a download made of a file (`keep_read`), unasked, waits for longer than a page may stay
+  dirty. A wrong one would make every later download of the file fail.
 - What is published was hashed as it flowed into a part of ours (mode 0600, in a directory of mode 0700), where nobody
   else can write, and ctime is that of the rename: the tick is not over, and no later look can tell what happened in the
   rest of it. To wait does not help; the digest is either safe when the name appears or never. It is safe where every
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _SETTLED_NS = 2_000_000_000
+_CLEAN_NS = 60_000_000_000  # Linux writes after 30 s what is dirty, and looks every 5 s (vm.dirty_expire_centisecs)
 _MOST = 100_000  # rows
 _GROUP = 512  # kept digests that wait for being written together
 _LARGE = 64 << 20  # bytes of a file whose digest is written at once: it took long to make
@@ -150,17 +154,17 @@ class Digests:
         if not complete or version(os.fstat(fd)) != version(before):
             raise _changed(path)
         digest = hasher.hexdigest()
-        if _is_settled(before, began):
+        if before.st_ctime_ns <= began - _SETTLED_NS:  # the tick of its last change was over
             self.keep(version(before), {algorithm: digest})
         return digest
 
     def keep_read(self, fd: int, before: os.stat_result, began: int, algorithm: str, digest: str) -> None:
-        """Keep what somebody else made of an open file, all of it, if that can be trusted by the first rule.
+        """Keep what somebody else made of an open file, all of it, where no mapping hides a change of it (first rule).
 
         Args:
             before: fstat's answer from before the reading, which `began` then (ns since the epoch).
         """
-        if _is_settled(before, began) and version(os.fstat(fd)) == version(before):
+        if before.st_ctime_ns <= began - _CLEAN_NS and version(os.fstat(fd)) == version(before):
             self.keep(version(before), {algorithm: digest})
 
     def kept(self, facts: os.stat_result, algorithm: str) -> str | None:
@@ -279,11 +283,6 @@ def _feed(hasher: Hasher, fd: int, start: int, end: int, stop: Callable[[], bool
         hasher.update(block[:count])
         start += count
     return True
-
-
-def _is_settled(facts: os.stat_result, began: int) -> bool:
-    """Whether the tick of its last change was over when the reading began."""
-    return facts.st_ctime_ns <= began - _SETTLED_NS
 
 
 def _changed(path: str) -> StorageError:

@@ -60,8 +60,8 @@ async def test_a_download_hashes_a_settled_file_once(root: Path, monkeypatch: py
 
     monkeypatch.setattr(files, "send_hashed", counted)
     async with native_server(root) as (_box, client):
-        for settled, wanted in ((2_000_000_000, [0, 0]), (-1_000_000_000, [700])):
-            monkeypatch.setattr(digests, "_SETTLED_NS", settled)
+        for clean, wanted in ((60_000_000_000, [0, 0]), (-1_000_000_000, [700])):
+            monkeypatch.setattr(digests, "_CLEAN_NS", clean)
             hashed.clear()
             for offset in (wanted[0], wanted[-1]):
                 got, done = (await client.get("f", f"offset={offset};"))[1:]
