@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
 import struct
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -148,6 +151,29 @@ async def test_a_cut_upload_goes_on_where_it_was(root: Path, tls: bool, have: in
         done = await finish(client, tag, data[offset:], data)
         assert (done.code, done.facts["size"], done.facts["sha256"]) == (226, str(len(data)), sha256(data))
         assert (root / "new").read_bytes() == data
+
+
+async def test_a_part_that_a_fault_of_the_disk_cut_says_no_more_than_it_holds(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(60_000)
+
+    def pwrite(fd: int, block: bytes, offset: int, real: Callable[[int, bytes, int], int] = os.pwrite) -> int:
+        if offset == 1000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, block[:1000], offset)
+
+    async with native_server(root) as (_box, client):
+        with monkeypatch.context() as faulty:
+            faulty.setattr(os, "pwrite", pwrite)
+            tag, _begun = await begin(client, len(data), "modify=20240101000000;")
+            with suppress(ConnectionError):
+                await in_thread(partial(write_all, await client.dialled(tag), data))
+            assert (await client.final(tag)).kind == "fault"
+        tag, begun = await begin(client, len(data), "modify=20240101000000;")
+        offset = int(begun.facts["offset"])
+        assert begun.facts.get("sha256", sha256(b"")) == sha256(data[:offset])
+        assert (await finish(client, tag, data[offset:], data)).code == 226
 
 
 async def test_an_end_without_close_notify_is_a_cut(root: Path) -> None:

@@ -176,6 +176,8 @@ async def _reached(tagged: Tagged, part: NativePart, counted: _Counted) -> tuple
         return None
     with trio.move_on_after(_LAST_MARK), suppress(DiskFault, MoverError):
         size = await tagged.services.on_disk(lambda: os.fstat(part.fd).st_size)
+        if counted.seen > size:  # the disk failed in the first block, which is hashed before it is written
+            return None
         async with Trail(part.fd, counted, start=counted.seen, limiter=tagged.services.beside) as trail:
             trail.reach(size)
             return size, await trail.digest(size)
