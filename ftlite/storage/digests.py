@@ -175,6 +175,7 @@ class Digests:
         """Keep digests (hex, by algorithm) of this version of a file; the caller knows that they can be trusted."""
         with self._lock:
             for algorithm, digest in digests.items():
+                self._recent.pop((_file(facts), algorithm), None)  # the latest come last
                 self._recent[_file(facts), algorithm] = _version(facts), digest
             if len(self._recent) >= _GROUP or facts[2] >= _LARGE:
                 self._write()
@@ -220,15 +221,19 @@ class Digests:
         if not self._recent:
             return
         rows = [(*key, *value) for key, value in self._recent.items()]
-        self._recent.clear()
 
-        def write(database: sqlite3.Connection) -> None:
+        def write(database: sqlite3.Connection) -> bool:
             database.execute("begin")
             database.executemany("replace into digests values (?, ?, ?, ?)", rows)
             database.execute("delete from digests where rowid <= (select max(rowid) from digests) - ?", (_MOST,))
             database.execute("commit")
+            return True
 
-        self._with_database(write, make=True)
+        if self._with_database(write, make=True):
+            self._recent.clear()
+        else:  # a root that is only read, or trouble: the latest are at hand as long as the process
+            for key in list(self._recent)[: -_GROUP // 2]:
+                del self._recent[key]
 
     def _with_database(self, work: Callable[[sqlite3.Connection], _T], *, make: bool) -> _T | None:
         """What `work` answers; None when the database cannot be used. Under the lock."""

@@ -35,7 +35,7 @@ from ftlite.trees import Judge, Manifest
 
 
 class LocalStore:
-    """A served directory. Opened once, by descriptor; nothing is written there before an upload needs it.
+    """A served directory. Opened once, by descriptor; nothing is written there before an upload or a digest needs it.
 
     Attributes:
         root_fd: descriptor of the directory (O_PATH), for the gate to open users' roots beneath.

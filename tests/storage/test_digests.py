@@ -189,6 +189,23 @@ def test_trouble_with_the_database_only_costs_time(house: House) -> None:
     assert house.store.digest(house.at("/a"), "MD5") == REAL["MD5"](b"12345")
 
 
+def test_where_no_database_can_be_the_last_ones_are_kept_in_memory(
+    house: House, monkeypatch: pytest.MonkeyPatch, reads: list[int]
+) -> None:
+    monkeypatch.setattr(digests, "_GROUP", 6)
+    (house.root / ".ftlite").write_bytes(b"")  # as on a root that only reads
+    settled(house)
+    for number in range(20):
+        (house.root / f"{number}").write_bytes(b"%d" % number)
+        house.store.digest(house.at(f"/{number}"), "MD5")
+    reads.clear()
+    for number in (17, 18, 19):
+        assert house.store.digest(house.at(f"/{number}"), "MD5") == REAL["MD5"](b"%d" % number)
+    assert reads == []
+    house.store.digest(house.at("/0"), "MD5")
+    assert reads == [0], "but not all of them"
+
+
 def test_what_is_kept_has_a_bound(house: House, monkeypatch: pytest.MonkeyPatch, reads: list[int]) -> None:
     monkeypatch.setattr(digests, "_MOST", 3)
     settled(house)
