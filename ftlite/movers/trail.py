@@ -157,9 +157,10 @@ class Trail:
                 most = self._reached - self.at
                 if self._on_mark is not None:
                     most = min(most, self._every - self.at % self._every)
-                self._hash(most)
-                if self._on_mark is not None and self.at % self._every == 0:
-                    self._on_mark(self.at, self._hasher.hexdigest())
+                at = self.at + self._hash(most)
+                if self._on_mark is not None and at % self._every == 0:
+                    self._on_mark(at, self._hasher.hexdigest())
+                self.at = at  # not before: who waits for it may make a mark too
         finally:
             self.loans.end()
 
@@ -170,13 +171,13 @@ class Trail:
                 self._changed.wait_for(lambda: self._reached > self.at or self._end or self._stopped, _LINGER)
         return self._reached > self.at and not self._stopped
 
-    def _hash(self, most: int) -> None:
+    def _hash(self, most: int) -> int:
         lent = self.loans.at(self.at)
         data = lent[:most] if lent is not None else self._read(most)
         if not data:
             raise MoverError(Kind.CHANGED, "the file became shorter while it was hashed")
         self._hasher.update(data)
-        self.at += len(data)
+        return len(data)
 
     def _read(self, most: int) -> memoryview:
         buffer = block_buffer()[:most]

@@ -230,6 +230,28 @@ async def test_trail_of_an_idle_move_holds_no_worker(tmp_path: Path) -> None:
             assert await idle.digest(3 * MIB) == sha(bytes(3 * MIB))
 
 
+async def test_trail_tells_no_digest_while_a_mark_is_made(tmp_path: Path) -> None:
+    """Who had it could make the mark of the same offset a second time, at the same time."""
+    making, made = threading.Event(), threading.Event()
+
+    def mark(_offset: int, _digest: str) -> None:
+        making.set()
+        assert made.wait(30)
+
+    (tmp_path / "file").write_bytes(bytes(MIB))
+    with trio.fail_after(30), opened(tmp_path / "file") as fd:
+        async with Trail(fd, hashlib.sha256(), every=MIB, on_mark=mark) as trail:
+            trail.reach(MIB)
+            try:
+                await trio.to_thread.run_sync(making.wait)
+                with trio.move_on_after(0):
+                    await trail.digest(MIB)
+                    pytest.fail("the mark is not made yet")
+            finally:
+                made.set()
+            assert await trail.digest(MIB) == sha(bytes(MIB))
+
+
 async def test_trail_goes_on_from_a_prefix(tmp_path: Path) -> None:
     data = noise(200_000)
     (tmp_path / "file").write_bytes(data)
