@@ -17,8 +17,8 @@ from ftlite.storage.digests import Stopped
 from ftlite.storage.errors import StorageError
 from ftlite.storage.granted import Granted
 
-#: A digest is kept only of a file that has rested (DESIGN 4): until then a change could hide behind the same ctime.
-_REST = 2.5
+#: A digest is kept for good only of a file that has rested (storage/digests.py): until then a change could hide.
+_REST = 60.5
 _MOST_WAITING = 10_000
 
 

@@ -8,8 +8,9 @@ Two rules keep such a change from being taken for what was hashed before it:
 - A file that others may have changed (`digest`) must have a ctime well before the hashing begins. The tick of that
   ctime was over by then, so what was read is what stood after the last change in it, and any later one shows.
   Except through a mapping: only the first store to a page gives a time, until the page has been written to the disk
-  (on a tmpfs: never). So what a download made of a file (`keep_read`), unasked, waits for longer than a page may stay
-  dirty. A wrong one would make every later download of the file fail.
+  (on a tmpfs: never). A wrong digest would make every later download of the file fail. So one of a file that rested for
+  less than a page may stay dirty counts until then and no longer, and one that a download made (`keep_read`), which
+  nobody asked for, not at all.
 - What is published was hashed as it flowed into a part of ours (mode 0600, in a directory of mode 0700), where nobody
   else can write, and ctime is that of the rename: the tick is not over, and no later look can tell what happened in the
   rest of it. To wait does not help; the digest is either safe when the name appears or never. It is safe where every
@@ -111,6 +112,7 @@ class Digests:
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
         self._recent: dict[tuple[str, str], tuple[str, str]] = {}  # (file, algorithm): (version, digest)
+        self._young: dict[tuple[str, str], tuple[str, str, int]] = {}  # the same, and until when it counts
         self._fine: dict[int, bool] = {}  # by device
 
     def digest(self, place: Granted, algorithm: str, start: int, end: int | None, stop: Callable[[], bool]) -> str:
@@ -154,8 +156,11 @@ class Digests:
         if not complete or version(os.fstat(fd)) != version(before):
             raise _changed(path)
         digest = hasher.hexdigest()
-        if before.st_ctime_ns <= began - _SETTLED_NS:  # the tick of its last change was over
+        rested = began - before.st_ctime_ns
+        if rested >= _CLEAN_NS:
             self.keep(version(before), {algorithm: digest})
+        elif rested >= _SETTLED_NS:  # the tick of its last change was over
+            self._keep_for_now(version(before), algorithm, digest)
         return digest
 
     def keep_read(self, fd: int, before: os.stat_result, began: int, algorithm: str, digest: str) -> None:
@@ -164,8 +169,9 @@ class Digests:
         Args:
             before: fstat's answer from before the reading, which `began` then (ns since the epoch).
         """
-        if before.st_ctime_ns <= began - _CLEAN_NS and version(os.fstat(fd)) == version(before):
-            self.keep(version(before), {algorithm: digest})
+        with suppress(OSError):  # of fstat (ESTALE): then it is not known whether it changed
+            if before.st_ctime_ns <= began - _CLEAN_NS and version(os.fstat(fd)) == version(before):
+                self.keep(version(before), {algorithm: digest})
 
     def kept(self, facts: os.stat_result, algorithm: str) -> str | None:
         """The hex digest of a plain file, if one is kept that can be trusted."""
@@ -179,6 +185,15 @@ class Digests:
                 self._recent[_file(facts), algorithm] = _version(facts), digest
             if len(self._recent) >= _GROUP or facts[2] >= _LARGE:
                 self._write()
+
+    def _keep_for_now(self, facts: Version, algorithm: str, digest: str) -> None:
+        """Keep the digest of a file that has not rested for long, until it has; the latest of them, by this process."""
+        with self._lock:
+            key = _file(facts), algorithm
+            self._young.pop(key, None)
+            self._young[key] = _version(facts), digest, facts[4] + _CLEAN_NS
+            if len(self._young) > _GROUP:
+                del self._young[next(iter(self._young))]
 
     def sees_each_change(self, fd: int) -> bool:
         """Whether each change after a look (stat) gets a ctime of its own on this file system, found out on this file.
@@ -208,6 +223,9 @@ class Digests:
     def _kept(self, facts: Version, algorithm: str) -> str | None:
         sql = "select digest from digests where file = ? and algorithm = ? and version = ?"
         with self._lock:
+            young = self._young.get((_file(facts), algorithm))
+            if young is not None and young[0] == _version(facts) and self._clock() < young[2]:
+                return young[1]
             recent = self._recent.get((_file(facts), algorithm))
             if recent is not None:
                 return recent[1] if recent[0] == _version(facts) else None

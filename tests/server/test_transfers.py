@@ -17,6 +17,8 @@ import trio.testing
 
 from ftlite.config.models import HashPolicy, Rule, StorageConfig
 from ftlite.config.rights import READ, Right
+from ftlite.server import digesting
+from ftlite.storage import digests
 from tests.descriptors import descriptors
 from tests.server.support import ann, fetch, open_data, read_all, serving, store, write_all
 
@@ -380,7 +382,9 @@ async def test_no_descriptor_is_leaked_by_transfers_that_fail(root: Path) -> Non
         assert descriptors() <= base + 3
 
 
-async def test_uploads_are_hashed_in_idle_time_where_all_are(root: Path) -> None:
+async def test_uploads_are_hashed_in_idle_time_where_all_are(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digesting, "_REST", 0.01)  # for a minute
+    monkeypatch.setattr(digests, "_CLEAN_NS", -10_000_000_000)
     async with serving(root, storage=StorageConfig(hash=HashPolicy.ALL)) as box:
         talker = await box.ann()
         assert await store(talker, "STOR f", BIG) == 226

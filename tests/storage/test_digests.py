@@ -30,9 +30,9 @@ REAL: dict[str, Callable[[bytes], str]] = {
 }
 
 
-def settled(house: House) -> None:
-    """Let ten seconds pass for the digests, so that files are old enough for theirs to be kept."""
-    house.store._digests._clock = lambda: time.time_ns() + 10_000_000_000
+def settled(house: House, seconds: int = 70) -> None:
+    """Let seconds pass for the digests, so that files are old enough for theirs to be kept."""
+    house.store._digests._clock = lambda: time.time_ns() + seconds * 1_000_000_000
 
 
 @pytest.fixture
@@ -119,6 +119,35 @@ def test_what_a_mapping_writes_without_a_trace_is_not_taken_for_what_a_reader_sa
         mapped[1] = 1  # no time tells, until the page has been written to the disk
         with house.store.read(house.at("/a")) as source:
             assert house.store.kept_digest(source, "SHA-256") is None
+
+
+def test_the_digest_of_a_young_file_counts_until_it_has_rested(house: House, reads: list[int]) -> None:
+    """A store through a mapping may leave no trace until the page is written."""
+    (house.root / "a").write_bytes(b"12345")
+    settled(house, 10)
+    first = house.store.digest(house.at("/a"), "SHA-256")
+    count = len(reads)
+    assert house.store.digest(house.at("/a"), "SHA-256") == first
+    assert house.store.kept_digest(house.at("/a"), "SHA-256") == first
+    assert len(reads) == count
+    house.store.close()
+    assert not (house.root / ".ftlite").exists(), "it is not written"
+    settled(house, 61)
+    assert house.store.kept_digest(house.at("/a"), "SHA-256") is None
+    assert house.store.digest(house.at("/a"), "SHA-256") == first
+    assert len(reads) > count
+    settled(house, 10_000)
+    assert house.store.kept_digest(house.at("/a"), "SHA-256") == first
+
+
+def test_so_many_digests_of_young_files_are_at_hand(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "_GROUP", 3)
+    settled(house, 10)
+    for number in range(5):
+        (house.root / str(number)).write_bytes(b"%d" % number)
+        house.store.digest(house.at(f"/{number}"), "SHA-256")
+    kept = [house.store.kept_digest(house.at(f"/{number}"), "SHA-256") is not None for number in range(5)]
+    assert kept == [False, False, True, True, True]
 
 
 def test_any_change_of_the_file_makes_it_anew(house: House) -> None:

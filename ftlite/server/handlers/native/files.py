@@ -120,6 +120,12 @@ async def _send_small(tagged: Tagged, source: Source, offset: int, begun: Reply)
 
 
 def changed(source: Source) -> bool:
-    """Whether the file was written to since it was opened. Its ctime does not say: to lose its name is no change."""
-    now = os.fstat(source.fd)
+    """Whether the file was written to since it was opened. Its ctime does not say: to lose its name is no change.
+
+    One that cannot be asked any more (ESTALE, of a file server) counts as changed.
+    """
+    try:
+        now = os.fstat(source.fd)
+    except OSError:
+        return True
     return (now.st_size, now.st_mtime_ns) != (source.size, source.modify_ns)
