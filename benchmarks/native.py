@@ -225,11 +225,11 @@ def verified(stage: Stage) -> list[Row]:
         shell("curl", "-sS", "-u", login, "-o", back, target)
         sums(there, back)
 
-    def put(**more: str) -> Deed:
-        return lambda: ftlite(server, "put", "-q", stage.source, address, **more)
+    def put(to: str = address, **more: str) -> Deed:
+        return lambda: ftlite(server, "put", "-q", stage.source, to, **more)
 
-    def get(**more: str) -> Deed:
-        return lambda: ftlite(server, "get", "-q", address, back, **more)
+    def get(of: str = address, **more: str) -> Deed:
+        return lambda: ftlite(server, "get", "-q", of, back, **more)
 
     rounds = 3 if stage.quick else 5
     up = in_turn(
@@ -241,18 +241,20 @@ def verified(stage: Stage) -> list[Row]:
             "curl": (curl_put, _gone(there)),
         },
     )
+    other = server.root / "b.bin"
     put()()
-    put(**blake)()  # moves nothing, and the server knows both digests from now on, as of whatever is put natively
+    put(url(server, other.name), **blake)()  # the server knows the digest that a file was put with
     down = in_turn(
         rounds,
         {
             "ftlite": (get(), _gone(back)),
-            "blake3": (get(**blake), _gone(back)),
+            "blake3": (get(url(server, other.name), **blake), _gone(back)),
             "unverified": (get(**plain), _gone(back)),
             "curl": (curl_get, _gone(back)),
         },
     )
     there.unlink()
+    other.unlink()
     rates = [{key: size / 2**20 / value for key, value in took.items()} for took in (up, down)]
     return [_verified_row("PUT", rates[0], 0.45), _verified_row("GET", rates[1], 0.6)]
 
