@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 
 help:
 	@echo "make demo         a directory there and back over TLS on loopback, verified"
-	@echo "make test         the tests; ARGS='-k login' picks some"
+	@echo "make test         the tests; ARGS='-k login' picks some, ARGS='-n 2' runs two at a time"
 	@echo "make lint types   ruff and mypy --strict"
 	@echo "make conformance  servers and clients judged by the RFCs, into docs/conformance.md: half an hour; ARGS=ftlite, two minutes"
 	@echo "make truth        docs/truth.md: what clients say when a server fails, ours beside others, two minutes"
