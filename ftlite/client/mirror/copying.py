@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Protocol
 
+import trio
 from attrs import define, evolve, field, frozen
 
 from ftlite.client.digests import best_algorithm
@@ -11,7 +15,7 @@ from ftlite.client.errors import ClientError, Outcome
 from ftlite.client.mirror.compare import Compared
 from ftlite.client.mirror.model import Item, parents
 from ftlite.client.mirror.parcels import Parcel, to_fetch, to_send
-from ftlite.client.mirror.plan import Act
+from ftlite.client.mirror.plan import Act, Action
 from ftlite.client.mirror.relay import relay
 from ftlite.client.mirror.sides import LocalSide, RemoteSide
 from ftlite.client.session import Session
@@ -28,6 +32,20 @@ class Meter(Protocol):
     def of(self, path: str) -> Progress | None: ...
 
 
+@frozen
+class Carried:
+    """What of a parcel came along: each file with its result, and links. The rest of it was left out."""
+
+    files: dict[str, Transferred]
+    links: set[str]
+
+    def has(self, action: Action) -> bool:
+        """Whether `action` was done. A directory is there, or what is in it says why not."""
+        if action.act is Act.COPY:
+            return action.path in self.files
+        return action.act is not Act.LINK or action.path in self.links
+
+
 class Copier(Protocol):
     """Copies from one side to the other.
 
@@ -41,8 +59,8 @@ class Copier(Protocol):
         """Copy one file. Raises ClientError."""
         ...
 
-    async def tree(self, parcel: Parcel) -> dict[str, Transferred]:
-        """Carry a parcel; what became of each file that came along. Raises ClientError: none did."""
+    async def tree(self, parcel: Parcel) -> Carried:
+        """Carry a parcel. Raises ClientError: nothing of it came along."""
         ...
 
 
@@ -85,13 +103,15 @@ class _Fetching:
             await self.target.touch(path, item.modify_ns)  # as exactly as the server tells it
         return result
 
-    async def tree(self, parcel: Parcel) -> dict[str, Transferred]:
+    async def tree(self, parcel: Parcel) -> Carried:
         local = self.target.root / parcel.top if parcel.top else self.target.root
         told = _Told(parcel)
         await self.source.client.get_tree(
             self.source.at(parcel.top), local, on_file=told.hear, progress=self.meter.of(f"{parcel.top}/")
         )
-        return told.results
+        links = [action for action in parcel.actions if action.act is Act.LINK]
+        stand = await trio.to_thread.run_sync(_links_here, self.target.root, links) if links else set()
+        return Carried(told.results, stand)  # a server counts what it leaves out, and does not name it
 
 
 @define(eq=False)
@@ -125,7 +145,7 @@ class _Sending:
             self.proves = await self.target.client.run(_proves)
         return self.proves or (self.on_trust and held is not None and not held.is_older(item))
 
-    async def tree(self, parcel: Parcel) -> dict[str, Transferred]:
+    async def tree(self, parcel: Parcel) -> Carried:
         told = _Told(parcel)
         chosen = _Chosen.of(parcel)
         local = self.source.root / parcel.top if parcel.top else self.source.root
@@ -134,8 +154,11 @@ class _Sending:
             progress=self.meter.of(f"{parcel.top}/"), merge=True,
         )  # fmt: skip
         for path in report.skipped:
-            told.results.pop(f"{parcel.top}/{path}" if parcel.top else path, None)
-        return told.results
+            told.results.pop(parcel.whole(path), None)
+        links = {action.path for action in parcel.actions if action.act is Act.LINK}
+        if links and (report.skipped or report.left):
+            links &= await trio.to_thread.run_sync(_links_that_travel, local, parcel, chosen)
+        return Carried(told.results, links)
 
 
 async def _proves(session: Session) -> bool:
@@ -151,7 +174,7 @@ class _Told:
 
     def hear(self, file: TreeFile) -> None:
         if file.result is not None:
-            self.results[f"{self.parcel.top}/{file.path}" if self.parcel.top else file.path] = file.result
+            self.results[self.parcel.whole(file.path)] = file.result
 
 
 @frozen
@@ -173,6 +196,36 @@ class _Chosen:
         return path in (self.directories if directory else self.files)
 
 
+def _links_here(root: Path, actions: list[Action]) -> set[str]:
+    """Those of these links that stand in `root`. Blocks."""
+    found = set()
+    for action in actions:
+        with suppress(OSError):
+            if action.item is not None and os.readlink(root / action.path) == action.item.target:
+                found.add(action.path)
+    return found
+
+
+def _links_that_travel(local: Path, parcel: Parcel, chosen: _Chosen) -> set[str]:
+    """The links of a parcel that a walk of it does not leave out; of those that it does it names a few only. Blocks."""
+    from ftlite.trees.entry import LINK  # links that are left out are rare
+    from ftlite.trees.errors import TreeError
+    from ftlite.trees.walk import DIRECTORY_FLAGS, Walk
+
+    found: set[str] = set()
+    root = os.open(local, DIRECTORY_FLAGS)
+    try:
+        with suppress(OSError, TreeError), closing(Walk(root, wanted=chosen.wants)) as walk:
+            for entry, fd in walk:
+                if fd >= 0:
+                    os.close(fd)
+                if entry.kind is LINK:
+                    found.add(parcel.whole(os.fsdecode(entry.path)))
+    finally:
+        os.close(root)
+    return found
+
+
 @define(eq=False)
 class _Relaying:
     meter: Meter
@@ -186,5 +239,5 @@ class _Relaying:
             self.meter.of(path),
         )  # fmt: skip
 
-    async def tree(self, parcel: Parcel) -> dict[str, Transferred]:
+    async def tree(self, parcel: Parcel) -> Carried:
         raise AssertionError("nothing goes as a tree between two servers")

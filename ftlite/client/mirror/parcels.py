@@ -31,6 +31,10 @@ class Parcel:
     def files(self) -> int:
         return sum(action.act is Act.COPY for action in self.actions)
 
+    def whole(self, path: str) -> str:
+        """The mirror's path of one within `top`."""
+        return f"{self.top}/{path}" if self.top else path
+
 
 def to_send(plan: Plan, *, named: bool) -> list[Parcel]:
     """What is sent as trees.

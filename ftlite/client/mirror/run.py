@@ -147,7 +147,7 @@ class _Run:
 
     async def _tree(self, parcel: Parcel) -> None:
         try:
-            results = await self.copies.tree(parcel)
+            carried = await self.copies.tree(parcel)
         except ClientError as error:
             if is_fatal(error):
                 raise
@@ -155,10 +155,10 @@ class _Run:
                 self.notice(f"{parcel.top or self.compared.target.name}: its files go one by one: {error.message}")
             return
         for action in parcel.actions:
-            if action.act is Act.COPY and action.path not in results:
+            if not carried.has(action):
                 continue  # it was left out; by itself it tells why
             self.finished.add((action.act, action.path))
-            self._note(Done(action, results.get(action.path)))
+            self._note(Done(action, carried.files.get(action.path)))
 
     async def _one(self, action: Action) -> None:
         if not self.broken.isdisjoint(parents(action.path)):

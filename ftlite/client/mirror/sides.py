@@ -239,6 +239,12 @@ class RemoteSide:
         await self.client.set_modified(self.at(path), modify_ns)
 
     async def link(self, path: str, item: Item) -> None:
+        if self.client.native:  # it would have gone with a tree
+            raise ClientError(
+                Outcome.DENIED,
+                f"{path}: the link was not made: it leads out of the directory, or its tree was refused",
+                remedy="leave it out by --exclude, or all links by --links skip",
+            )
         raise Unsupported(f"{path}: links travel to a native server only, and from a directory here")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftlite.client import Client, ClientError, Outcome
-from ftlite.client.mirror import LocalSide, Policy, RemoteSide, carry_out, compare
+from ftlite.client.mirror import Done, Links, LocalSide, Policy, RemoteSide, carry_out, compare
 from tests.client.native.test_server import speaking
 
 
@@ -72,3 +72,21 @@ async def test_where_a_tree_is_refused_its_files_go_one_by_one(
         assert await mirrored(there, LocalSide(tmp_path / "back")) == 22
     assert read(tmp_path / "back") == read(source)
     assert told == ["t: its files go one by one: no trees today"]
+
+
+async def test_a_link_that_a_tree_leaves_out_is_a_failure(tmp_path: Path) -> None:
+    source, back, policy = plant(tmp_path / "source", "d"), tmp_path / "back", Policy(links=Links.KEEP, delete=True)
+    root = tmp_path / "root"
+    for name, target in {"in": "alone", "out": "../../etc", "d/winding": "../in/../../x"}.items():
+        (source / name).symlink_to(target)
+    async with speaking(root, "ftp") as client:
+        there, told = RemoteSide(client, "t", 2), list[Done]()
+        report = await carry_out(await compare(LocalSide(source), there, policy), on_done=told.append)
+        assert {done.action.path: str(done.error) for done in told if done.error is not None}.keys() == {
+            "out", "d/winding",
+        }  # fmt: skip
+        assert (report.failed, (root / "t" / "in").readlink()) == (2, Path("alone"))
+        (root / "t" / "out").symlink_to("../../etc")
+        report = await carry_out(await compare(there, LocalSide(back), policy))
+    assert report.failed == 1
+    assert (back / "in").readlink() == Path("alone")
