@@ -141,6 +141,10 @@ class Client(Streaming):
         """Remove an empty directory (RMD). Raises ClientError NOT_FOUND, EXISTS (not empty), DENIED."""
         await self.run(lambda session: names.remove(session, path, "RMD"))
 
+    async def remove_link(self, path: str) -> bool:
+        """Remove what was listed as a directory if it is a link to one; whether it was. For before emptying it."""
+        return await self.run(lambda session: names.remove_link(session, path))
+
     async def rename(self, old: str, new: str) -> None:
         """Rename a file or directory (RNFR, RNTO). Raises ClientError NOT_FOUND, EXISTS, DENIED."""
 

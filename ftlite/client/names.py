@@ -52,6 +52,18 @@ async def remove(session: Session, path: str, command: str) -> None:
         raise await _refusal(session, path, command, answer)
 
 
+async def remove_link(session: Session, path: str) -> bool:
+    """Remove what a listing calls a directory if it is a link to one; whether it was.
+
+    Some servers (pyftpdlib) tell in MLSD what a link leads to, and not that it is one: who empties that directory
+    removes what is elsewhere. DELE takes a link, and no directory. Listings that tell links are believed.
+    """
+    told = session.native is not None or session.features.has("FTLITE") or session.quirks.no_mlsd
+    if told or not session.features.has("MLST"):
+        return False
+    return (await session.ask("DELE", path)).completed
+
+
 async def _refusal(session: Session, path: str, command: str, answer: Reply) -> ClientError:
     """The error for `answer`. Where it says only that it failed, as vsftpd does, what stands there tells the rest."""
     error = from_reply(path, command, answer)

@@ -347,11 +347,13 @@ async def remove_tree(client: Client, path: str, hooks: Hooks) -> TreeReport:
         for inner, entry in _checked(ledger, below, entries):
             there = posixpath.join(path, inner)
             try:
-                if entry.kind is Kind.DIR:
+                directory = entry.kind is Kind.DIR and not await client.remove_link(there)
+                if directory:
                     await empty(inner)
-                else:
+                    continue
+                if entry.kind is not Kind.DIR:
                     await client.remove(there)
-                    ledger.note(TreeFile(inner, entry.kind, Transferred(there, "", 0, 0)))
+                ledger.note(TreeFile(inner, entry.kind, Transferred(there, "", 0, 0)))
             except ClientError as error:
                 ledger.note(TreeFile(inner, entry.kind, error=error))
                 if is_fatal(error):
@@ -360,5 +362,6 @@ async def remove_tree(client: Client, path: str, hooks: Hooks) -> TreeReport:
             await client.rmdir(posixpath.join(path, below) if below else path)
             ledger.directories += 1
 
-    await empty("")
+    if not path or not await client.remove_link(path):
+        await empty("")
     return ledger.report()

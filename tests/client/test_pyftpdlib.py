@@ -10,6 +10,7 @@ import pytest
 
 from ftlite import connect
 from ftlite.client import ClientError, Outcome, Verified
+from ftlite.client.mirror import Act, LocalSide, Policy, RemoteSide, carry_out, compare
 from tests.client.conftest import Peer
 
 CONTENT = os.urandom(3_000_000)
@@ -118,3 +119,27 @@ async def test_refusals(peer: tuple[Peer, dict[str, Any]], tmp_path: Path) -> No
         async with connect(at(server), password="wrong", **options):
             pass
     assert caught.value.outcome is Outcome.LOGIN
+
+
+async def test_links_that_are_listed_as_directories_are_removed_and_not_what_they_lead_to(
+    clear_peer: Peer, tmp_path: Path
+) -> None:
+    root = clear_peer.root
+    for path in ("elsewhere/precious", "top/d/kept", "top/extra/x", "local/d/kept"):
+        place = (tmp_path / path) if path.startswith("local") else root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(path[-4:])
+        os.utime(place, (1_600_000_000, 1_600_000_000))
+    for name, target in {"top/out": "../elsewhere", "top/extra/out": "../../elsewhere", "top/d/loop": "."}.items():
+        (root / name).symlink_to(target)
+    async with connect(at(clear_peer), password="p", tls="off") as client:
+        compared = await compare(LocalSide(tmp_path / "local"), RemoteSide(client, "top", 1), Policy(delete=True))
+        report = await carry_out(compared)
+        assert (report.failed, report.done) == (0, {Act.REMOVE: 1, Act.REMOVE_DIRECTORY: 4})
+        assert {str(path.relative_to(root)) for path in root.rglob("*")} == {
+            "elsewhere", "elsewhere/precious", "top", "top/d", "top/d/kept",
+        }  # fmt: skip
+        (root / "top/out").symlink_to("../elsewhere")
+        (root / "link").symlink_to("elsewhere")
+        assert (await client.remove_tree("link")).error is (await client.remove_tree("top")).error is None
+    assert {str(path.relative_to(root)) for path in root.rglob("*")} == {"elsewhere", "elsewhere/precious"}

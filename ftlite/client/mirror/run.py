@@ -123,12 +123,12 @@ class _Run:
 
     async def all(self) -> None:
         plan = self.compared.plan
-        await self._stages(plan.clearing)
+        await self._removals(plan.clearing)
         if plan.bringing:
             await self._begin()
             await self._stages(plan.bringing)
         if not self.failed and not self.compared.failures:
-            await self._stages(plan.removing)
+            await self._removals(plan.removing)
         else:
             self.spared = sum(map(len, plan.removing))
         await self._directory_times()
@@ -137,6 +137,19 @@ class _Run:
         for stage in stages:
             waiting = [action for action in stage if (action.act, action.path) not in self.finished]
             await each(waiting, self._one, self.parallel)
+
+    async def _removals(self, stages: Stages) -> None:
+        """Directories that turn out to be links go as links, before anything of what is in them."""
+        directories = [action for stage in stages for action in stage if action.act is Act.REMOVE_DIRECTORY]
+        links: set[str] = set()
+        for action in sorted(directories, key=lambda action: action.path.count("/")):
+            if links.isdisjoint(parents(action.path)) and await self.compared.target.remove_link(action.path):
+                links.add(action.path)
+                self._note(Done(action))
+        for action in (action for stage in stages for action in stage) if links else ():
+            if not links.isdisjoint((action.path, *parents(action.path))):
+                self.finished.add((action.act, action.path))
+        await self._stages(stages)
 
     async def _begin(self) -> None:
         """What stood in the way is gone: the trees, and the target's own directory where no tree made it."""

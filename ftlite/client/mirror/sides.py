@@ -75,6 +75,10 @@ class Side(Protocol):
         """Remove an empty directory."""
         ...
 
+    async def remove_link(self, path: str) -> bool:
+        """Remove what was listed as a directory if it is a link to one; whether it was."""
+        ...
+
     async def touch(self, path: str, modify_ns: int) -> None:
         """Give it its time."""
         ...
@@ -124,6 +128,9 @@ class LocalSide:
 
     async def remove_directory(self, path: str) -> None:
         await self._do(path, partial(os.rmdir, self.root / path))
+
+    async def remove_link(self, path: str) -> bool:
+        return False  # links are told here
 
     async def touch(self, path: str, modify_ns: int) -> None:
         await self._do(
@@ -234,6 +241,9 @@ class RemoteSide:
 
     async def remove_directory(self, path: str) -> None:
         await self.client.rmdir(self.at(path))
+
+    async def remove_link(self, path: str) -> bool:
+        return await self.client.remove_link(self.at(path))
 
     async def touch(self, path: str, modify_ns: int) -> None:
         await self.client.set_modified(self.at(path), modify_ns)
