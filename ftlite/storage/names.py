@@ -19,7 +19,7 @@ from ftlite.storage.grouped import GroupSync
 from ftlite.storage.locks import Locks
 from ftlite.storage.news import Change, News
 from ftlite.storage.parts import Parts
-from ftlite.storage.syscalls import DIRECTORY, lookup, pin, proc, rename_new, token, told, version
+from ftlite.storage.syscalls import DIRECTORY, lookup, names_in, pin, proc, rename_new, token, told, version
 
 
 class Names:
@@ -169,6 +169,7 @@ class Names:
         try:
             if replace:
                 os.rename(source.name, target.name, src_dir_fd=source.parent, dst_dir_fd=target.parent)
+                _drop_other_name(source, target)
             else:
                 rename_new(source.parent, source.name, target.parent, target.name)
         except OSError as error:
@@ -199,6 +200,19 @@ def keepable(place: Granted) -> Iterator[None]:
 
 def _same_name(one: Granted, other: Granted) -> bool:
     return one.name == other.name and os.path.samestat(os.fstat(one.parent), os.fstat(other.parent))
+
+
+def _drop_other_name(source: Granted, target: Granted) -> None:
+    """Between two names of one file rename(2) does nothing and says it did: remove the old one, as mv(1) does.
+
+    Where case does not count, both may be one name; so each is looked for among the names as they are written.
+    """
+    left = lookup(source.parent, source.name)
+    there = lookup(target.parent, target.name)
+    if left is None or there is None or left.st_nlink < 2 or not os.path.samestat(left, there):
+        return
+    if source.name in names_in(source.parent) and target.name in names_in(target.parent):
+        os.unlink(source.name, dir_fd=source.parent)
 
 
 def _not_root(place: Granted) -> None:

@@ -85,6 +85,20 @@ def test_rename_never_replaces_a_directory_nor_a_file_by_one(house: House) -> No
             house.store.rename(house.at(source), house.at(target), replace=True)
 
 
+def test_rename_to_another_name_of_the_same_file_takes_the_old_one_away(house: House) -> None:
+    house.put("/a", b"a")
+    house.store.mkdir(house.at("/d"))
+    for name in ("b", "d/c"):
+        os.link(house.root / "a", house.root / name)
+    with refused(Kind.EXISTS):
+        house.store.rename(house.at("/a"), house.at("/b"), replace=False)
+    house.store.rename(house.at("/a"), house.at("/b"), replace=True)
+    house.store.rename(house.at("/b"), house.at("/d/c"), replace=True)
+    assert sorted(name for name in os.listdir(house.root) if name != ".ftlite") == ["d"]
+    assert os.listdir(house.root / "d") == ["c"]
+    assert (house.root / "d/c").read_bytes() == b"a"
+
+
 def test_rename_to_itself_changes_nothing(house: House) -> None:
     house.put("/a", b"a")
     house.store.rename(house.at("/a"), house.at("/a"), replace=False)
