@@ -5,6 +5,7 @@ Paths are relative to the side's own directory. What the disk or the server refu
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 from collections.abc import Callable
@@ -167,7 +168,8 @@ def _make_link(root: Path, path: str, target: str) -> None:
     if winding:  # what it means depends on other links, of which some may come later
         raise ClientError(Outcome.DENIED, f"{path}: a link with '..' after a name", remedy="leave it out by --exclude")
     place = root / path
-    beside = place.with_name(f".{place.name[:200]}.ftlite-version")  # a name that no mirror takes for its own
+    # A name that no mirror takes for its own; short, for a name may be as long as names may be.
+    beside = place.with_name(f".{hashlib.sha256(os.fsencode(place.name)).hexdigest()[:32]}.ftlite-version")
     with suppress(FileNotFoundError):
         beside.unlink()
     beside.symlink_to(target)

@@ -15,6 +15,8 @@ from ftlite import connect
 from ftlite.client import Client, ClientError, Outcome
 from ftlite.client.mirror import Act, LocalSide, MirrorReport, Policy, RemoteSide, carry_out, compare
 from ftlite.client.mirror.compare import Compared
+from ftlite.client.mirror.model import Item
+from ftlite.protocol.entries import Kind
 from tests.client.fake import Conversation, FakeServer
 
 THEN = 1704164645  #: what the scripted server says of every file
@@ -286,6 +288,16 @@ async def test_links_that_lead_out_are_not_made(tmp_path: Path) -> None:
     assert os.readlink(tmp_path / "t" / "fine") == "a"
     assert os.listdir(tmp_path / "t") == ["fine"]
     assert report.failed == 3
+
+
+async def test_links_with_names_as_long_as_can_be(tmp_path: Path) -> None:
+    side = LocalSide(tmp_path)
+    names = ["x" * 254 + last for last in "abcd"] + ["漢" * 85]
+    async with trio.open_nursery() as nursery:
+        for name in names:
+            nursery.start_soon(side.link, name, Item(Kind.LINK, target=name[-1]))
+    assert {name: os.readlink(tmp_path / name) for name in names} == {name: name[-1] for name in names}
+    assert len(os.listdir(tmp_path)) == len(names)
 
 
 async def test_a_server_between_two_is_not_kept_in_memory(tmp_path: Path) -> None:
