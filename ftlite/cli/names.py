@@ -12,7 +12,7 @@ from ftlite.cli.exits import CliError
 from ftlite.cli.flags import client_flags, flag
 from ftlite.cli.options import Options
 from ftlite.cli.session import Done, Session, address_of, addresses_of, perform, perform_each, voice_for
-from ftlite.cli.surroundings import Pattern
+from ftlite.cli.surroundings import Pattern, here
 from ftlite.cli.targets import base_name, below, is_directory
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def mkdir(options: Options, address: tuple[str, ...], parents: bool) -> Done:
 def mv(options: Options, address: str, new: str) -> Done:
     """Rename what is at ADDRESS to NEW, on the same server.
 
-    NEW is a path there, relative to the login directory unless it begins with '/', or an address of the same server.
-    When NEW is a directory, it receives the name.
+    NEW is a path there, relative to the login directory (in a shell, to where one stands) unless it begins with '/', or
+    an address of the same server. When NEW is a directory, it receives the name.
     """
     source = address_of(address)
     target = _same_server(source, new)
@@ -145,7 +145,7 @@ def mv(options: Options, address: str, new: str) -> Done:
             if is_directory(await client.stat(path)):
                 path = below(path, base_name(source.path))
         except ClientError as error:
-            if error.outcome is not Outcome.NOT_FOUND or target.endswith("/"):
+            if error.outcome is not Outcome.NOT_FOUND or new.endswith("/"):
                 raise
         await client.rename(source.path, path)
         voice.succeeded()
@@ -160,7 +160,7 @@ _ADDRESS = re.compile(r"[A-Za-z]+://|\[|[^/]*@|[^/:]*:")
 
 def _same_server(source: Address, new: str) -> str:
     """The path that `new` means on the server of `source`."""
-    if not _ADDRESS.match(new):
+    if not here().stands and not _ADDRESS.match(new):
         return new
     target = address_of(new)
     if (target.host.lower(), target.port, target.user) != (source.host.lower(), source.port, source.user):

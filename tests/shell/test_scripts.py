@@ -58,6 +58,15 @@ def test_put_needs_no_address_where_one_stands(script: Script, at: Served, spot:
     assert found == ["one", "other", "three", "tree", "tree/in", "two"]
 
 
+def test_the_new_name_is_where_one_stands_too(script: Script, at: Served, spot: str) -> None:
+    files(at, spot, a="a", b="b")
+    (at.root / spot / "sub").mkdir()
+    assert script("mv a c; mv b sub; cd sub; mv b ../e; mv ../c d/ || mv ../c .").code == 0
+    assert (sorted(os.listdir(at.root / spot)), os.listdir(at.root / spot / "sub")) == (["e", "sub"], ["c"])
+    assert script(f"mv e /{spot}/f; mv f g; mv g {at.url(f'{spot}/h')}").code == 0
+    assert (at.root / spot / "h").read_text() == "b"
+
+
 def test_globs_of_local_names(script: Script, at: Served, spot: str) -> None:
     for name in ("a.whl", "b.whl", "c.txt"):
         Path(name).touch()
