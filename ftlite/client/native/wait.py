@@ -27,8 +27,8 @@ async def wait(session: Session, path: str, deadline: float, since: str | None, 
     if session.native is None:
         return await _watch(session, path, deadline, since)
     while True:
-        left = math.ceil(max(0.0, deadline - trio.current_time()))
-        seconds = min(left, WAIT_MOST)
+        began = trio.current_time()
+        seconds = min(math.ceil(max(0.0, deadline - began)), WAIT_MOST)
 
         def ask(tag: int, seconds: int = seconds) -> WaitRequest:
             return WaitRequest(tag, path, seconds, since, any_directory)
@@ -37,9 +37,14 @@ async def wait(session: Session, path: str, deadline: float, since: str | None, 
             told = await session.native.ask(ask, path)
         except ClientError as error:
             if error.outcome is Outcome.TIMEOUT and error.reply is not None:
-                if seconds < left:
-                    continue
-                raise too_late(path) from error
+                now = trio.current_time()
+                if now >= deadline:
+                    raise too_late(path) from error
+                if now < began + seconds:  # it goes down: s.4 has no other word for it
+                    raise ClientError(
+                        Outcome.TIMEOUT, f"{path}: the server ended the wait before its time", transient=True
+                    ) from error
+                continue
             raise
         return _entry(path, told)
 

@@ -8,7 +8,7 @@ import trio
 from ftlite.client import ClientError, Outcome, Unsupported
 from ftlite.protocol.entries import Kind
 from tests.client.fake import Conversation, FakeServer
-from tests.client.native.fake import NativeServer, native, version
+from tests.client.native.fake import NativeServer, Tag, native, version
 
 
 async def publish(server: NativeServer, path: str, content: bytes, seconds: float) -> None:
@@ -47,6 +47,30 @@ async def test_it_ends_at_its_deadline_and_when_the_producer_failed(short_pauses
         with pytest.raises(ClientError) as caught:
             await client.get("f", "/nowhere", wait=5)
         assert caught.value.outcome is Outcome.FAILED
+
+
+class Leaving(NativeServer):
+    """It goes down while somebody waits, and says so as docs/protocol.md s.4 has it."""
+
+    async def wait(self, tag: Tag) -> None:
+        if len(self.asked) == 1:
+            await tag.say(450, "kind=timeout;", "The server is going down.")
+        else:
+            await super().wait(tag)
+
+
+async def test_a_server_that_goes_down_is_not_the_deadline(short_pauses: None) -> None:
+    """It said after a second of thirty that nothing had come in time: a restart of the server failed who waited."""
+    server = Leaving()
+    async with server.running(), native(server, retries=1) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(publish, server, "/f", b"abcd", 0.2)
+        assert (await client.wait("f", 60)).unique == version(b"abcd")
+    server = Leaving()
+    async with server.running(), native(server) as client:
+        with pytest.raises(ClientError) as caught:
+            await client.wait("f", 60)
+        assert (caught.value.outcome, caught.value.transient) == (Outcome.TIMEOUT, True)
+        assert "in time" not in caught.value.message
 
 
 async def test_a_wait_that_is_given_up_is_ended_there(short_pauses: None) -> None:
