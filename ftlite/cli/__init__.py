@@ -110,6 +110,15 @@ def _print(text: str) -> int:
         from ftlite.cli.run import leave_pipe
 
         return leave_pipe()
+    except OSError as error:
+        from ftlite.cli.exits import tell
+        from ftlite.cli.run import complain, leave_pipe
+
+        error.filename = "standard output"
+        told = tell(error)
+        complain("ftlite", told.sentence)
+        leave_pipe()  # what could not be written is not tried once more
+        return told.code
     return 0
 
 

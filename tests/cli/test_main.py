@@ -137,6 +137,14 @@ def test_help_into_a_closed_pipe_says_nothing() -> None:
         assert done.stderr == ""
 
 
+def test_what_does_not_fit_onto_standard_output_is_said_in_a_sentence() -> None:
+    for argument in ("--help", "--version"):
+        with open("/dev/full", "wb") as full:
+            command = [sys.executable, "-m", "ftlite", argument]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (10, "ftlite: standard output: no space left on device\n")
+
+
 def test_garbage_is_collected_again_once_a_command_has_started() -> None:
     code = (
         "import gc; gc.disable(); from ftlite.cli.run import started; started();"
