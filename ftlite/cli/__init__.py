@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from ftlite import __version__
 
@@ -76,11 +76,29 @@ def entry() -> NoReturn:
     interpreter apart in the end.
     """
     gc.disable()
+    _fill_in_streams()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # closed, or nobody reads it: `main` has said so
             stream.flush()
     os._exit(code)
+
+
+def _fill_in_streams() -> None:
+    """Who closed stdout or stderr gets no connection of ours in its place. What is written to the first then fails,
+    and a command that has nothing to write there does not; the second is not missed."""
+    if sys.stdout is None:
+        sys.stdout = _stand_in(1, os.O_RDONLY)
+    if sys.stderr is None:
+        sys.stderr = _stand_in(2, os.O_WRONLY)
+
+
+def _stand_in(number: int, flags: int) -> TextIO:
+    fd = os.open(os.devnull, flags)
+    if fd != number:
+        os.dup2(fd, number)
+        os.close(fd)
+    return open(number, "w", closefd=False, errors="backslashreplace")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -145,6 +145,18 @@ def test_what_does_not_fit_onto_standard_output_is_said_in_a_sentence() -> None:
         assert (done.returncode, done.stderr) == (10, "ftlite: standard output: no space left on device\n")
 
 
+def test_a_closed_standard_output_fails_only_what_writes_there() -> None:
+    ftlite = f"{sys.executable} -m ftlite"
+    for command, code, says in (
+        ("--version >&-", 1, "ftlite: standard output: bad file descriptor\n"),
+        ("trust ls >&-", 0, ""),
+        ("--version 2>&-", 0, ""),
+    ):
+        shell = ["/bin/sh", "-c", f"{ftlite} {command}"]
+        done = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (code, says), command
+
+
 def test_garbage_is_collected_again_once_a_command_has_started() -> None:
     code = (
         "import gc; gc.disable(); from ftlite.cli.run import started; started();"
