@@ -36,6 +36,8 @@ from ftlite.protocol.replies import Reply
 #: Facts that we read out of MLSx (RFC 3659 s.7.9); others would only make listings longer.
 _FACTS = ("type", "size", "modify", "unix.mode", "unix.owner", "unix.group", "unix.ownername", "unix.groupname", "perm")
 _WANTS_TLS = re.compile(r"\b(tls|ssl|encrypt\w*|clear ?text)\b", re.I)
+#: A 530 that is not about the password (RFC 959 s.5.4 has no code for it but 421, which ends the connection).
+_FULL = re.compile(r"(too many|maximum)\b.*\b(sessions|clients|connections|users)\b", re.I | re.S)
 _AUTH_REMEDY = "if clear text is acceptable here, say --tls off"
 
 
@@ -250,6 +252,10 @@ async def _log_in(control: Control, target: Target) -> None:
         error = from_reply(thing, "the login", answer)
         if control.session is None and _WANTS_TLS.search(answer.text):
             raise ClientError(Outcome.TLS, error.message, remedy="say --tls required", reply=answer)
+        if answer.code == 530 and _FULL.search(answer.text):
+            raise ClientError(
+                Outcome.CONNECT, error.message, remedy="end other sessions of this user", reply=answer, transient=True
+            )
         if error.outcome not in (Outcome.CONNECT, Outcome.TLS):
             error = ClientError(Outcome.LOGIN, error.message, remedy="check user and password", reply=answer)
         raise error

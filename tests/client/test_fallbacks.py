@@ -372,6 +372,40 @@ async def test_a_server_that_wants_encryption_first(refusal: str, outcome: Outco
     assert ("--tls required" in caught.value.remedy) is (outcome is Outcome.TLS)
 
 
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [
+        ("530 Too many sessions for this account; close one and try again.", Outcome.CONNECT),
+        ("530 Sorry, the maximum number of clients (4) for this user are already connected.", Outcome.CONNECT),
+        ("530 Too many failed logins, try again later.", Outcome.LOGIN),
+        ("530 Login incorrect.", Outcome.LOGIN),
+    ],
+)
+async def test_a_full_account_is_no_wrong_password(
+    refusal: str, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many clients of one user those over the limit were told to check the password, and never tried again."""
+
+    class Full(FakeServer):
+        tries = 0
+
+        async def do_PASS(self, talk: Conversation, _: str) -> None:
+            self.tries += 1
+            await talk.say(refusal if self.tries == 1 else "230 in")
+
+    monkeypatch.setattr("ftlite.client.retry._FIRST", 0.01)
+    async with Full().running() as server:
+        if outcome is Outcome.CONNECT:
+            async with quick(server, retries=1) as client:
+                assert await client.list() == []
+        with pytest.raises(ClientError) as caught:
+            server.tries = 0
+            async with quick(server, retries=0):
+                pass
+    assert (caught.value.outcome, caught.value.transient) == (outcome, outcome is Outcome.CONNECT)
+    assert ("password" in caught.value.remedy) is (outcome is Outcome.LOGIN)
+
+
 class Walled(FakeServer):
     """Its 229 names a port where nobody listens, as behind a firewall that reads 227 only."""
 
