@@ -5,6 +5,7 @@ A password appears here once, when it was made up at the first start, and nowher
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import socket
@@ -42,7 +43,10 @@ def announce(config: ServerConfig, endpoints: Sequence[Endpoint], welcome: Welco
     try:
         sys.stdout.write("".join(line + "\n" for line in lines))
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads it; the server is there to serve
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EBADF):
+            raise
+        # Nobody reads it, or there is no stdout; the server is there to serve.
         from ftlite.cli.run import leave_pipe
 
         leave_pipe()

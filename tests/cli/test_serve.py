@@ -15,9 +15,10 @@ from pathlib import Path
 import click
 import pytest
 
+from ftlite.cli.announce import Welcome, announce
 from ftlite.cli.serve import parse_endpoint, parse_ports, random_password
 from ftlite.config.accounts import Accounts
-from ftlite.config.models import Endpoint
+from ftlite.config.models import Endpoint, ServerConfig
 from tests.cli.conftest import Ftlite, Served, clean_environment, start
 
 Start = Callable[..., Served]
@@ -314,3 +315,10 @@ def test_accounts_that_cannot_be(home: Path, ftlite: Ftlite, arguments: list[str
     said = ftlite("user", "add", "--state-dir", "state", *arguments)
     assert said.code == 2
     assert words in said.err
+
+
+def test_without_a_stdout_the_server_serves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path("/srv")
+    with os.fdopen(os.open(os.devnull, os.O_RDONLY), "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        announce(ServerConfig(root, root), [Endpoint("127.0.0.1", 2121)], Welcome(None), as_json=True)
