@@ -156,8 +156,8 @@ async def _tell_hash(session: Session, one: _Hash, algorithm: str) -> None:
             report.left_out(voice, one.path)
             return
         raise one.error
-    voice.succeeded()
     if voice.json:
         voice.event("hash", path=one.path, algorithm=algorithm, digest=one.digest, by=one.by)
     else:
         voice.line(checksum_line(one.digest, one.path))
+    voice.succeeded()

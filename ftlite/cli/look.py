@@ -45,16 +45,18 @@ async def _list(session: Session, source: Address, long: bool, human: bool) -> N
     client = await session.client(source)
     rows = []
     async for path, entry in _entries(client, source.path, session.options.recursive):
-        voice.succeeded()
+        if long and not voice.json:
+            rows.append(_long(entry, path or entry.name, human))
+            continue
         if voice.json:
             voice.event("entry", **entry_facts(entry, below(source.path, path) if path else source.path))
-        elif long:
-            rows.append(_long(entry, path or entry.name, human))
         else:
             slash = "/" if is_directory(entry) and voice.out.isatty() else ""
             voice.line(f"{path or entry.name}{slash}")
+        voice.succeeded()  # once it is told, which may fail
     for line in _aligned(rows):
         voice.line(line)
+        voice.succeeded()
 
 
 async def _entries(client: Client, path: str, recursive: bool) -> AsyncIterator[tuple[str, Entry]]:
@@ -94,14 +96,14 @@ def stat(options: Options, address: tuple[str, ...]) -> Done:
     async def show(session: Session, source: Address) -> None:
         client = await session.client(source)
         entry = await client.stat(source.path)
-        voice.succeeded()
         facts = entry_facts(entry, source.path or entry.name)
         if voice.json:
             voice.event("entry", **facts)
-            return
-        for key, value in facts.items():
-            if value is not None and value != "":
-                voice.line(f"{key + ':':<8} {value}")
+        else:
+            for key, value in facts.items():
+                if value is not None and value != "":
+                    voice.line(f"{key + ':':<8} {value}")
+        voice.succeeded()
 
     return perform_each(options, voice, sources, show)
 

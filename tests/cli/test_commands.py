@@ -165,6 +165,16 @@ def test_a_full_standard_output_is_10(at: Served, spot: str, home: Path) -> None
     assert "standard output: no space left" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["ls", "ls -l", "hash", "stat"])
+def test_nothing_was_done_that_could_not_be_told(command: str, at: Served, spot: str, home: Path) -> None:
+    """One entry for a full standard output was counted as done, so the exit code was 8."""
+    (at.root / spot / "f").write_bytes(b"x")
+    with open("/dev/full", "wb") as full:
+        words = [sys.executable, "-m", "ftlite", *command.split(), at.url(f"{spot}/f")]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 10, done.stderr
+
+
 def test_json_tells_each_file_and_ends_with_a_summary(at: Served, spot: str, ftlite: Ftlite) -> None:
     make_tree(Path("tree"))
     said = ftlite("put", "-r", "--json", "tree", at.url(f"{spot}/tree"))
