@@ -79,7 +79,12 @@ def _asked_for_traceback(arguments: Sequence[str]) -> bool:
 
 def complain(program: str, sentence: str) -> None:
     """Say what is wrong, on stderr."""
-    click.echo(f"{program}: {sentence}", err=True)
+    try:
+        click.echo(f"{program}: {sentence}", err=True)
+    except BrokenPipeError:
+        raise
+    except OSError:  # it cannot be said; the exit code is what is left
+        pass
 
 
 def leave_pipe() -> int:

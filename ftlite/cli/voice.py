@@ -95,8 +95,13 @@ class Voice:
             self.event("warning", message=printable(text))
 
     def _aside(self, text: str) -> None:
-        sys.stderr.write(printable(text) + "\n")
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(printable(text) + "\n")
+            sys.stderr.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk under a log: what is done, and its exit code, do not depend on it
+            pass
 
     # What was asked for, on stdout.
     def line(self, text: str) -> None:

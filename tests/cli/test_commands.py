@@ -175,6 +175,15 @@ def test_nothing_was_done_that_could_not_be_told(command: str, at: Served, spot:
     assert done.returncode == 10, done.stderr
 
 
+def test_a_full_standard_error_changes_no_exit_code(at: Served, spot: str, home: Path) -> None:
+    (at.root / spot / "f").write_bytes(b"x")
+    for words, code in ((["cat", at.url(f"{spot}/f")], 0), (["cat", at.url(f"{spot}/missing")], 3), (["cat", "-Z"], 2)):
+        with open("/dev/full", "wb") as full:
+            command = [sys.executable, "-m", "ftlite", *words]
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False, timeout=60)
+        assert done.returncode == code, words
+
+
 def test_json_tells_each_file_and_ends_with_a_summary(at: Served, spot: str, ftlite: Ftlite) -> None:
     make_tree(Path("tree"))
     said = ftlite("put", "-r", "--json", "tree", at.url(f"{spot}/tree"))
