@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from ftlite.client import ClientError, Outcome, Unsupported
+from ftlite.client.native import wait
 from ftlite.protocol.entries import Kind
 from tests.client.fake import Conversation, FakeServer
 from tests.client.native.fake import NativeServer, Tag, native, version
@@ -71,6 +72,24 @@ async def test_a_server_that_goes_down_is_not_the_deadline(short_pauses: None) -
             await client.wait("f", 60)
         assert (caught.value.outcome, caught.value.transient) == (Outcome.TIMEOUT, True)
         assert "in time" not in caught.value.message
+
+
+class Hasty(NativeServer):
+    """Its clock runs two percent fast."""
+
+    async def wait(self, tag: Tag) -> None:
+        await trio.sleep(0.98 * int(tag.facts["timeout"]))
+        await tag.say(450, "kind=timeout;", "Nothing came in time.")
+
+
+async def test_a_clock_that_runs_fast_is_no_server_that_goes_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait, "WAIT_MOST", 1)
+    server = Hasty()
+    async with server.running(), native(server, retries=0) as client:
+        with pytest.raises(ClientError) as caught:
+            await client.wait("f", 1.2)
+        assert (caught.value.outcome, caught.value.transient) == (Outcome.TIMEOUT, False)
+        assert len(server.asked) == 2
 
 
 async def test_a_wait_that_is_given_up_is_ended_there(short_pauses: None) -> None:
