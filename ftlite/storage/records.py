@@ -119,7 +119,7 @@ class Records:
                 facts = lookup(home, name)
                 if facts is not None and name.endswith(_NEW):
                     if facts.st_mtime < now - age:
-                        os.unlink(name, dir_fd=home)
+                        _unlink(home, name)
                 elif facts is not None:
                     kept.append((facts.st_mtime_ns, facts.st_size, name))
             room = sum(size for _, size, _ in kept)
@@ -133,7 +133,7 @@ class Records:
         for _, size, name in ordered:
             if room <= _MOST_BYTES:
                 return
-            os.unlink(name, dir_fd=home)
+            _unlink(home, name)
             room -= size
 
     def _stands(self, home: int, name: bytes) -> bool:
@@ -152,6 +152,11 @@ class Records:
             return _name((facts.st_dev, facts.st_ino)) == name
         finally:
             os.close(there)
+
+
+def _unlink(home: int, name: bytes) -> None:
+    with suppress(FileNotFoundError):  # another server on this root sweeps, too
+        os.unlink(name, dir_fd=home)
 
 
 def _name(key: Key) -> bytes:

@@ -109,6 +109,25 @@ def test_sweeping_removes_what_was_half_written(root: int, tmp_path: Path) -> No
     assert records.read(root, b"t") is not None
 
 
+def test_another_server_may_sweep_at_the_same_time(
+    root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = Records(Hidden(root))
+    for name in (b"one", b"other"):
+        records.write(*made(root, name))
+    (tmp_path / ".ftlite" / "published" / "0123.new").touch()
+    monkeypatch.setattr(module, "_MOST_BYTES", 0)
+    real = os.unlink
+
+    def twice(name: bytes, *, dir_fd: int) -> None:
+        real(name, dir_fd=dir_fd)
+        real(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(module.os, "unlink", twice)
+    records.sweep(time.time() + 100, 10)
+    assert kept(tmp_path) == []
+
+
 def test_beyond_all_measure_those_of_what_is_gone_go_first(
     root: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
