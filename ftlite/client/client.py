@@ -308,7 +308,7 @@ class Client(Streaming):
         and again, more rarely as time goes by; a file there must look the same twice, since it may show while it grows.
 
         Args:
-            timeout: seconds.
+            timeout: seconds; a server that restarts meanwhile is asked again, unless `retries` is 0.
             since: a version, from `Entry.unique` of an earlier answer: what is there must be another one.
             any_directory: native: a directory counts however it was made, not only as a tree that was published.
 
@@ -319,7 +319,11 @@ class Client(Streaming):
             ClientError: TIMEOUT, or FAILED when its producer said so (`mark_failed`); NOT that it is not found.
         """
         deadline = trio.current_time() + timeout
-        return await self.run(lambda session: native_wait.wait(session, path, deadline, since, any_directory))
+
+        async def look(session: Session, _: int) -> Entry:
+            return await native_wait.wait(session, path, deadline, since, any_directory)
+
+        return await self._attempts(look, until=deadline)
 
     async def mark_failed(self, path: str) -> None:
         """Tell everybody who waits for `path` that its producer has failed, until something is published there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -31,12 +32,14 @@ class Streaming:
     retries: int
     notice: Callable[[str], None] | None
 
-    async def _attempts(self, operation: Callable[[Session, int], Awaitable[T]]) -> T:
+    async def _attempts(
+        self, operation: Callable[[Session, int], Awaitable[T]], *, until: float = -math.inf
+    ) -> T:
         async def attempt(number: int) -> T:
             async with self.pool.lease() as session:
                 return await operation(session, number)
 
-        return await retrying(attempt, retries=self.retries, notice=self.notice)
+        return await retrying(attempt, retries=self.retries, notice=self.notice, until=until)
 
     def _terms(self, resume: bool, preserve: bool | None, progress: Progress | None) -> Terms:
         keep = self.terms.preserve if preserve is None else preserve
