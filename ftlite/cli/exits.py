@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterator
 
 from attrs import frozen
@@ -67,6 +68,23 @@ class Told:
     sentence: str
     outcome: str
     code: int
+
+
+def aside(line: str) -> None:
+    """Write a line to stderr. What cannot be written there (a full disk under a log) changes no exit code.
+
+    Raises:
+        BrokenPipeError: nobody reads.
+    """
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def tell(error: BaseException) -> Told:

@@ -79,12 +79,7 @@ def _asked_for_traceback(arguments: Sequence[str]) -> bool:
 
 def complain(program: str, sentence: str) -> None:
     """Say what is wrong, on stderr."""
-    try:
-        click.echo(f"{program}: {sentence}", err=True)
-    except BrokenPipeError:
-        raise
-    except OSError:  # it cannot be said; the exit code is what is left
-        pass
+    exits.aside(f"{program}: {sentence}")
 
 
 def leave_pipe() -> int:

@@ -81,7 +81,7 @@ class Voice:
     def say(self, text: str) -> None:
         """A line for people, unless they want quiet."""
         if not self.quiet:
-            self._aside(text)
+            exits.aside(printable(text))
 
     def detail(self, text: str) -> None:
         """A line for people who asked for more."""
@@ -93,15 +93,6 @@ class Voice:
         self.say(f"ftlite {self.command}: {text}")
         if self.json:
             self.event("warning", message=printable(text))
-
-    def _aside(self, text: str) -> None:
-        try:
-            sys.stderr.write(printable(text) + "\n")
-            sys.stderr.flush()
-        except BrokenPipeError:
-            raise
-        except OSError:  # a full disk under a log: what is done, and its exit code, do not depend on it
-            pass
 
     # What was asked for, on stdout.
     def line(self, text: str) -> None:
@@ -147,7 +138,7 @@ class Voice:
 
     def _failed(self, told: exits.Told, **fields: Any) -> None:
         self.tally.failures.append((told, str(fields.get("path") or fields.get("local") or "")))
-        self._aside(f"ftlite {self.command}: {told.sentence}")
+        exits.aside(printable(f"ftlite {self.command}: {told.sentence}"))
         self.event("error", outcome=told.outcome, exit=told.code, message=told.sentence, **fields)
 
     def close(self) -> int:

@@ -319,11 +319,9 @@ class Client(Streaming):
             ClientError: TIMEOUT, or FAILED when its producer said so (`mark_failed`); NOT that it is not found.
         """
         deadline = trio.current_time() + timeout
-
-        async def look(session: Session, _: int) -> Entry:
-            return await native_wait.wait(session, path, deadline, since, any_directory)
-
-        return await self._attempts(look, until=deadline)
+        return await self._attempts(
+            lambda session, _: native_wait.wait(session, path, deadline, since, any_directory), until=deadline
+        )
 
     async def mark_failed(self, path: str) -> None:
         """Tell everybody who waits for `path` that its producer has failed, until something is published there.

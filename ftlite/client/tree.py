@@ -347,13 +347,12 @@ async def remove_tree(client: Client, path: str, hooks: Hooks) -> TreeReport:
         for inner, entry in _checked(ledger, below, entries):
             there = posixpath.join(path, inner)
             try:
-                directory = entry.kind is Kind.DIR and not await client.remove_link(there)
-                if directory:
+                if entry.kind is Kind.DIR and not await client.remove_link(there):
                     await empty(inner)
-                    continue
-                if entry.kind is not Kind.DIR:
-                    await client.remove(there)
-                ledger.note(TreeFile(inner, entry.kind, Transferred(there, "", 0, 0)))
+                else:
+                    if entry.kind is not Kind.DIR:
+                        await client.remove(there)
+                    ledger.note(TreeFile(inner, entry.kind, Transferred(there, "", 0, 0)))
             except ClientError as error:
                 ledger.note(TreeFile(inner, entry.kind, error=error))
                 if is_fatal(error):

@@ -36,7 +36,12 @@ class Found:
 
     @property
     def token(self) -> int:
-        return (self.inode & _LOW) << 32 | crc32(self.path)
+        return _token(self.inode, self.path)
+
+
+def _token(inode: int, path: bytes, above: int = 0) -> int:
+    """Of a file at `path`; `above` is the checksum of what comes before that."""
+    return (inode & _LOW) << 32 | crc32(path, above)
 
 
 def files_of(top: int, path: str) -> Iterator[Found]:
@@ -91,13 +96,13 @@ def _directories(top: int, path: str) -> Iterator[_Directory]:
 
 def _listed(prefix: bytes, fd: int, directories: list[bytes]) -> _Directory:
     """What stands in one directory; its own directories are added to `directories`."""
-    files, encode = [], os.fsencode
+    files = []
     with os.scandir(fd) as found:
         for item in found:
-            name = encode(item.name)
+            name = os.fsencode(item.name)
             if item.is_dir(follow_symlinks=False):
                 directories.append(name)
-            elif name[0] != 0x2E or not is_hidden(name):
+            elif not is_hidden(name):
                 files.append((name, item.inode()))
     return prefix, fd, files
 
@@ -149,7 +154,7 @@ def inventory_of(top: int, path: str, made: int) -> Inventory:
     tokens = array.array("Q")
     for prefix, _, files in _directories(top, path):
         above = crc32(prefix)
-        tokens.extend([(inode & _LOW) << 32 | crc32(name, above) for name, inode in files])
+        tokens.extend([_token(inode, name, above) for name, inode in files])
         if len(tokens) > MOST:
             break
     return _kept(tokens, made)

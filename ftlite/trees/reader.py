@@ -33,7 +33,7 @@ MOST_BETWEEN = 4 << 20
 _FIELDS = struct.Struct("100s8s16x12s12s8sc100s6s82x155s12x")
 _TYPE = slice(156, 157)
 _USUAL = struct.Struct("100s8s16x12s12s8s356s")
-_TIMED = struct.Struct("512s30s482x100s8s16x12s12s8s356s")
+_TIMED = struct.Struct("512s30s482x" + _USUAL.format)
 _USUAL_TIME = re.compile(rb"30 mtime=([0-9]{10})\.([0-9]{9})\n")
 _OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
 _TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]{0,40}))?")
